@@ -1,0 +1,36 @@
+# Every target sets up .venv by itself when it is missing or when pyproject.toml has changed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all test-all-only bench readme clean
+demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
+	$(BIN)/fathometer demo
+
+test: $(READY)          ## lint, types, floors, and every fast test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+test-all: test test-all-only   ## then what is slow, and the browser
+
+test-all-only: $(READY)
+	$(BIN)/pytest -m "slow or browser"
+
+bench: $(READY)         ## benchmarks, written to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+readme: $(READY)        ## write the generated tables of the README anew
+	$(BIN)/python tests/house/readme.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python %d.%d is too old: Fathometer needs 3.11 or newer. Try: make PYTHON=python3.11" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $(READY)
+
+clean:                  ## remove the environment and what was built
+	rm -rf .venv build dist

@@ -1,0 +1,47 @@
+"""Fathometer makes depth work: measure, judge and mend deep PyTorch networks."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+# Each public name and the module that holds it; nothing is imported before it is asked for.
+_PUBLIC = {
+    "DepthProfile": "fathometer.depth_profile",
+    "FathometerError": "fathometer.errors",
+    "Finding": "fathometer.finding",
+    "Mlp": "fathometer.spec",
+    "Remedy": "fathometer.finding",
+    "build": "fathometer.networks",
+    "forecast": "fathometer.theory",
+    "mend": "fathometer.diagnosis",
+    "preflight": "fathometer.diagnosis",
+    "preset": "fathometer.spec",
+    "probe": "fathometer.lenses",
+    "train": "fathometer.runs",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+if TYPE_CHECKING:
+    from fathometer.depth_profile import DepthProfile as DepthProfile
+    from fathometer.diagnosis import mend as mend
+    from fathometer.diagnosis import preflight as preflight
+    from fathometer.errors import FathometerError as FathometerError
+    from fathometer.finding import Finding as Finding
+    from fathometer.finding import Remedy as Remedy
+    from fathometer.lenses import probe as probe
+    from fathometer.networks import build as build
+    from fathometer.runs import train as train
+    from fathometer.spec import Mlp as Mlp
+    from fathometer.spec import preset as preset
+    from fathometer.theory import forecast as forecast
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fathometer' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,108 @@
+"""Every activation once: its function, its slope, and the facts that theory needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import erf, expit
+
+from fathometer.errors import unknown_name
+
+Array = Float[np.ndarray, "..."]
+SELU_SCALE, SELU_ALPHA = (
+    1.0507009873554805,
+    1.6732632423543772,
+)  # Klambauer et al. 2017, "Self-normalizing neural networks"
+LEAKY_SLOPE = 0.01  # torch's default
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A scalar function φ with its slope φ′, elementwise on arrays of any shape.
+
+    `kinks` are the points where φ′ jumps (quadrature splits there); `saturates` says that φ′ → 0 on both sides;
+    `zeroes` says that φ is exactly 0 for all negative inputs (a unit can die); `homogeneous` that φ(ax) = aφ(x), a > 0;
+    `classic_gain` is the textbook gain of `torch.nn.init.calculate_gain` (None where there is none).
+    """
+
+    name: str
+    function: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    kinks: tuple[float, ...] = ()
+    saturates: bool = False
+    zeroes: bool = False
+    homogeneous: bool = False
+    classic_gain: float | None = None
+
+
+def find_activation(name: str) -> Activation:
+    """Return the activation of that name.
+
+    >>> find_activation("tanh").saturates
+    True
+    """
+    if name not in ACTIVATIONS:
+        raise unknown_name("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]
+
+
+def _normal_density(x: Array) -> Array:
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def _normal_cdf(x: Array) -> Array:
+    return (1 + erf(x / np.sqrt(2))) / 2
+
+
+def _leaky(x: Array) -> Array:
+    return np.where(x > 0, x, LEAKY_SLOPE * x)
+
+
+def _elu(x: Array) -> Array:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def _elu_slope(x: Array) -> Array:
+    return np.where(x > 0, 1.0, np.exp(np.minimum(x, 0)))
+
+
+def _silu_slope(x: Array) -> Array:
+    return expit(x) * (1 + x * expit(-x))
+
+
+def _selu(x: Array) -> Array:
+    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+
+
+def _selu_slope(x: Array) -> Array:
+    return SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(x, 0)))
+
+
+_ALL = (
+    Activation("linear", lambda x: 1.0 * x, np.ones_like, homogeneous=True, classic_gain=1.0),
+    Activation(
+        "relu",
+        lambda x: np.maximum(x, 0.0),
+        lambda x: np.where(x > 0, 1.0, 0.0),
+        kinks=(0.0,),
+        zeroes=True,
+        homogeneous=True,
+        classic_gain=2**0.5,
+    ),
+    Activation(
+        "leaky_relu",
+        _leaky,
+        lambda x: np.where(x > 0, 1.0, LEAKY_SLOPE),
+        kinks=(0.0,),
+        homogeneous=True,
+        classic_gain=(2 / (1 + LEAKY_SLOPE**2)) ** 0.5,
+    ),
+    Activation("elu", _elu, _elu_slope, kinks=(0.0,)),
+    Activation("gelu", lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_density(x)),
+    Activation("silu", lambda x: x * expit(x), _silu_slope),
+    Activation("tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2, saturates=True, classic_gain=5 / 3),
+    Activation("sigmoid", expit, lambda x: expit(x) * expit(-x), saturates=True, classic_gain=1.0),
+    Activation("selu", _selu, _selu_slope, kinks=(0.0,), classic_gain=0.75),
+)
+ACTIVATIONS: dict[str, Activation] = {activation.name: activation for activation in _ALL}

@@ -1,0 +1,96 @@
+"""Numbers by depth, forecast or measured: one type, so rules, figures and tests serve both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import log
+from typing import Any, Literal
+
+from fathometer.errors import RecordError, unknown_name
+
+Series = tuple[float | None, ...]
+Source = Literal["measured", "forecast"]
+
+COLUMNS: dict[str, str] = {
+    "signal": "second moment of the activations that leave the block, averaged over batch and units",
+    "correlation": "mean cosine between the activations of two different samples",
+    "rank": "effective rank of the centred activations over the largest possible (participation ratio, 0 to 1)",
+    "gradient": "second moment of the gradient at the activations that leave the block, over that of the last block",
+    "gradient_correlation": "mean cosine between the gradients of two different samples at the block's output",
+    "weight": "root mean square of the block's weights",
+    "weight_gradient": "root mean square of the gradient of the block's weights, over the largest along depth",
+    "update": "root mean square of one optimizer step over that of the weights it moves",
+    "dead": "share of the units behind a ReLU-like activation that are 0 for every sample",
+    "saturated": "share of the inputs of a saturating activation where its slope is below 1% of the largest",
+    "branch_ratio": "root mean square of what a residual block adds over that of what it receives",
+}
+
+
+@dataclass(frozen=True)
+class DepthProfile:
+    """Columns of numbers, one for each depth point in the order of execution; None is "not known here".
+
+    `points` are the names of the blocks. `low` and `high` hold, for a forecast, the band in which one network
+    of finite width falls with about 95% probability. `facts` are numbers of the whole network (loss, batch size, …).
+    """
+
+    source: Source
+    points: tuple[str, ...]
+    values: Mapping[str, Series]
+    low: Mapping[str, Series] = field(default_factory=dict)
+    high: Mapping[str, Series] = field(default_factory=dict)
+    facts: Mapping[str, float | str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for table in (self.values, self.low, self.high):
+            for name, series in table.items():
+                if name not in COLUMNS:
+                    raise unknown_name("column", name, COLUMNS)
+                assert len(series) == len(self.points), f"{name}: {len(series)} numbers for {len(self.points)} points"
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def column(self, name: str) -> Series:
+        """Return one column, all None where it was not measured."""
+        if name not in COLUMNS:
+            raise unknown_name("column", name, COLUMNS)
+        return self.values.get(name, (None,) * len(self.points))
+
+    def known(self, name: str) -> list[tuple[int, float]]:
+        """Return (index, number) for the points of a column where the number is known and finite."""
+        return [
+            (index, value) for index, value in enumerate(self.column(name)) if value is not None and abs(value) < float("inf")
+        ]
+
+    def gain_per_block(self, name: str) -> float | None:
+        """Return the geometric mean of the growth of a positive column from block to block, first to last.
+
+        >>> DepthProfile("forecast", ("1", "2", "3"), {"signal": (1.0, 0.5, 0.25)}).gain_per_block("signal")
+        0.5
+        """
+        known = [(index, value) for index, value in self.known(name) if value > 0]
+        if len(known) < 2:
+            return None
+        (first, start), (last, end) = known[0], known[-1]
+        # The difference of logs, not the log of a ratio: the ratio may underflow.
+        return float(2.718281828459045 ** ((log(end) - log(start)) / (last - first)))
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with one row for each depth point (needs the `frames` extra)."""
+        try:
+            import pandas
+        except ImportError:
+            raise RecordError("pandas is not installed", "A table needs it", "Run: pip install 'fathometer[frames]'") from None
+        table = pandas.DataFrame({"depth": range(1, len(self) + 1), "point": self.points})
+        return table.assign(**{name: list(series) for name, series in self.values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries and lists, as `from_dict` reads them."""
+        tables = {name: {key: list(series) for key, series in getattr(self, name).items()} for name in ("values", "low", "high")}
+        return {"source": self.source, "points": list(self.points), **tables, "facts": dict(self.facts)}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "DepthProfile":
+        """Return the profile that `to_dict` wrote."""
+        columns = {name: {key: tuple(series) for key, series in table[name].items()} for name in ("values", "low", "high")}
+        return cls(table["source"], tuple(table["points"]), **columns, facts=dict(table["facts"]))

@@ -1,0 +1,57 @@
+"""Errors that say what was given, what was expected, and how to mend it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FathometerError(ValueError):
+    """A mistake that the user can mend; the family of all errors raised on purpose.
+
+    FathometerError
+    ├── SpecError       a network, preset or run that cannot exist
+    ├── TargetError     a TARGET that cannot be found, read or called
+    ├── BatchError      inputs or targets that do not fit the model or the loss
+    ├── ModelError      a module that cannot be examined
+    └── RecordError     a saved result that cannot be read
+    """
+
+    def __init__(self, given: str, expected: str, mend: str) -> None:
+        self.given, self.expected, self.mend = given, expected, mend
+        super().__init__(f"{_sentence(given)} {_sentence(expected)} {_sentence(mend)}")
+
+
+class SpecError(FathometerError):
+    """A network, preset or run that cannot exist."""
+
+
+class TargetError(FathometerError):
+    """A TARGET that cannot be found, read or called."""
+
+
+class BatchError(FathometerError):
+    """Inputs or targets that do not fit the model or the loss."""
+
+
+class ModelError(FathometerError):
+    """A module that cannot be examined."""
+
+
+class RecordError(FathometerError):
+    """A saved result that cannot be read."""
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str], error: type[FathometerError] = SpecError) -> FathometerError:
+    """Return the error for a name that is not in a catalogue, with the nearest right one.
+
+    >>> str(unknown_name("activation", "rleu", ["relu", "tanh"]))
+    'There is no activation named "rleu". The known ones are: relu, tanh. Did you mean "relu"?'
+    """
+    names = list(known)
+    near = get_close_matches(given, names, n=1, cutoff=0.4)
+    mend = f'Did you mean "{near[0]}"?' if near else "Take one of these"
+    return error(f'There is no {kind} named "{given}"', f"The known ones are: {', '.join(names)}", mend)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "?", "!", ":")) else text + "."

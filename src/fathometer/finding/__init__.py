@@ -1,0 +1,8 @@
+"""What is wrong, how do we know, and what mends it?"""
+
+from fathometer.finding.causes import CAUSES, Cause
+from fathometer.finding.citations import CITATIONS
+from fathometer.finding.finding import Finding, Verdict, decide
+from fathometer.finding.remedy import Remedy
+
+__all__ = ["CAUSES", "CITATIONS", "Cause", "Finding", "Remedy", "Verdict", "decide"]

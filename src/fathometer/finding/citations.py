@@ -1,0 +1,27 @@
+"""The papers behind the rules, the formulas and the remedies, by key."""
+
+CITATIONS: dict[str, str] = {
+    "cybenko1989": "Cybenko 1989, Approximation by superpositions of a sigmoidal function.",
+    "bengio1994": "Bengio, Simard & Frasconi 1994, Learning long-term dependencies with gradient descent is difficult.",
+    "glorot2010": "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks.",
+    "pascanu2013": "Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks.",
+    "saxe2014": "Saxe, McClelland & Ganguli 2014, Exact solutions to the nonlinear dynamics of learning in deep linear networks.",
+    "he2015init": "He, Zhang, Ren & Sun 2015, Delving deep into rectifiers.",
+    "he2015residual": "He, Zhang, Ren & Sun 2015, Deep residual learning for image recognition.",
+    "poole2016": "Poole, Lahiri, Raghu, Sohl-Dickstein & Ganguli 2016, Exponential expressivity in deep neural networks through transient chaos.",
+    "mishkin2016": "Mishkin & Matas 2016, All you need is a good init (layer-sequential unit variance).",
+    "ba2016": "Ba, Kiros & Hinton 2016, Layer normalization.",
+    "alain2016": "Alain & Bengio 2016, Understanding intermediate layers using linear classifier probes.",
+    "schoenholz2017": "Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep information propagation.",
+    "pennington2017": "Pennington, Schoenholz & Ganguli 2017, Resurrecting the sigmoid in deep learning through dynamical isometry.",
+    "hanin2018": "Hanin & Rolnick 2018, How to start training: the effect of initialization and architecture.",
+    "hayou2019": "Hayou, Doucet & Rousseau 2019, On the impact of the activation function on deep neural networks training.",
+    "zhang2019": "Zhang, Dauphin & Ma 2019, Fixup initialization: residual learning without normalization.",
+    "lu2020": "Lu, Shin, Su & Karniadakis 2020, Dying ReLU and initialization: theory and numerical examples.",
+    "xiong2020": "Xiong et al. 2020, On layer normalization in the transformer architecture.",
+    "daneshmand2020": "Daneshmand, Kohler, Bach, Hofmann & Lucchi 2020, Batch normalization provably avoids rank collapse.",
+    "bachlechner2021": "Bachlechner et al. 2021, ReZero is all you need: fast convergence at large depth.",
+    "hayou2021": "Hayou, Clerico, He, Deligiannidis, Doucet & Rousseau 2021, Stable ResNet.",
+    "brock2021": "Brock, De, Smith & Simonyan 2021, High-performance large-scale image recognition without normalization.",
+    "karpathy2019": "Karpathy 2019, A recipe for training neural networks (verify the loss at init).",
+}

@@ -1,0 +1,35 @@
+"""A remedy as a fact: what it does, how invasive it is, and the code to paste."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change that may mend a network; applying it is the work of `diagnosis.remedies`.
+
+    `invasiveness` runs from 1 (other numbers in the same weights) to 6 (another architecture).
+    `code` is Python that uses torch alone and ends with `model = …`; empty for advice in words.
+    """
+
+    name: str
+    title: str
+    why: str
+    invasiveness: int
+    code: str = ""
+    citations: tuple[str, ...] = ()
+
+    @property
+    def is_advice(self) -> bool:
+        """Return whether this is words without code."""
+        return not self.code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary, as `from_dict` reads it."""
+        return {**asdict(self), "citations": list(self.citations)}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Remedy":
+        """Return the remedy that `to_dict` wrote."""
+        return cls(**{**table, "citations": tuple(table["citations"])})

@@ -1,0 +1,38 @@
+"""Strict JSON for results: numbers that are not finite become words, and come back."""
+
+import json
+from typing import Any
+
+_WORDS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+
+
+def dump(value: Any, indent: int | None = 2) -> str:
+    """Return strict JSON text; tuples become lists, and inf, -inf and nan become the words of `_WORDS`.
+
+    >>> dump({"gain": float("inf")}, indent=None)
+    '{"gain": "Infinity"}'
+    """
+    return json.dumps(_to_words(value), indent=indent, allow_nan=False)
+
+
+def load(text: str) -> Any:
+    """Return what `dump` was given, with lists for tuples; raise `json.JSONDecodeError` for anything that is not JSON."""
+    return _from_words(json.loads(text))
+
+
+def _to_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _to_words(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_words(item) for item in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def _from_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _from_words(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_from_words(item) for item in value]
+    return _WORDS.get(value, value) if isinstance(value, str) else value
