@@ -1,4 +1,4 @@
-"""Fathometer makes depth work: measure, judge and mend deep PyTorch networks."""
+"""Depth, sounded: measure, judge and mend deep PyTorch networks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

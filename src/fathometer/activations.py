@@ -1,4 +1,4 @@
-"""Every activation once: its function, its slope, and the facts that theory needs."""
+"""Every activation once: its function, its slope, facts for theory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Numbers by depth, forecast or measured: one type, so rules, figures and tests serve both."""
+"""Numbers by depth, forecast or measured: one type serves both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import log
+from math import exp, log
 from typing import Any, Literal
 
 from fathometer.errors import RecordError, unknown_name
@@ -13,7 +13,8 @@ Source = Literal["measured", "forecast"]
 COLUMNS: dict[str, str] = {
     "signal": "second moment of the activations that leave the block, averaged over batch and units",
     "correlation": "mean cosine between the activations of two different samples",
-    "rank": "effective rank of the centred activations over the largest possible (participation ratio, 0 to 1)",
+    "spread": "1 minus the correlation, exact also where it is tiny",
+    "rank": "effective number of directions in which the samples differ (participation ratio, 1 to min(batch - 1, width))",
     "gradient": "second moment of the gradient at the activations that leave the block, over that of the last block",
     "gradient_correlation": "mean cosine between the gradients of two different samples at the block's output",
     "weight": "root mean square of the block's weights",
@@ -21,6 +22,7 @@ COLUMNS: dict[str, str] = {
     "update": "root mean square of one optimizer step over that of the weights it moves",
     "dead": "share of the units behind a ReLU-like activation that are 0 for every sample",
     "saturated": "share of the inputs of a saturating activation where its slope is below 1% of the largest",
+    "shared": "mean correlation over units between what leaves the block and what enters it",
     "branch_ratio": "root mean square of what a residual block adds over that of what it receives",
 }
 
@@ -72,8 +74,7 @@ class DepthProfile:
         if len(known) < 2:
             return None
         (first, start), (last, end) = known[0], known[-1]
-        # The difference of logs, not the log of a ratio: the ratio may underflow.
-        return float(2.718281828459045 ** ((log(end) - log(start)) / (last - first)))
+        return exp((log(end) - log(start)) / (last - first))  # the difference of logs: a ratio may underflow
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame with one row for each depth point (needs the `frames` extra)."""
@@ -81,8 +82,8 @@ class DepthProfile:
             import pandas
         except ImportError:
             raise RecordError("pandas is not installed", "A table needs it", "Run: pip install 'fathometer[frames]'") from None
-        table = pandas.DataFrame({"depth": range(1, len(self) + 1), "point": self.points})
-        return table.assign(**{name: list(series) for name, series in self.values.items()})
+        columns = {name: list(series) for name, series in self.values.items()}
+        return pandas.DataFrame({"depth": range(1, len(self) + 1), "point": self.points, **columns})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries and lists, as `from_dict` reads them."""

@@ -1,4 +1,4 @@
-"""Strict JSON for results: numbers that are not finite become words, and come back."""
+"""Strict JSON for results: what is not finite becomes a word."""
 
 import json
 from typing import Any

@@ -84,13 +84,12 @@ class Record:
     def from_dict(cls, table: Mapping[str, Any]) -> "Record":
         """Return the record that `to_dict` wrote; raise `RecordError` for another schema."""
         check_schema(table, SCHEMA)
-        body = {name: value for name, value in table.items() if name != "schema"}
-        parts = {
-            "asked": Asked(**body["asked"]),
-            "machine": Machine(**body["machine"]),
-            "losses": tuple(body["losses"]),
-        }
-        return cls(**{**body, **parts})
+        body: dict[str, Any] = {name: value for name, value in table.items() if name != "schema"}
+        try:
+            body |= {"asked": Asked(**body["asked"]), "machine": Machine(**body["machine"]), "losses": tuple(body["losses"])}
+            return cls(**body)
+        except (KeyError, TypeError) as problem:
+            raise RecordError(f"The record lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
 
 
 def check_schema(table: object, schema: str) -> None:

@@ -1,4 +1,4 @@
-"""Every cause by its stable identifier: what it is, what follows, who says so."""
+"""Every cause by its stable identifier: title, consequence, papers."""
 
 from dataclasses import dataclass
 

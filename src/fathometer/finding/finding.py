@@ -1,4 +1,4 @@
-"""A finding with its evidence, and the verdict that follows from all of them."""
+"""A finding with its evidence, and the verdict that follows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -51,7 +51,8 @@ class Finding:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Finding":
         """Return the finding that `to_dict` wrote."""
-        return cls(**{**table, "points": tuple(table["points"]), "remedies": tuple(table["remedies"])})
+        words = (table["cause"], table["severity"], table["sentence"], table["number"], table["limit"], table["column"])
+        return cls(*words, tuple(table["points"]), tuple(table["remedies"]))
 
 
 def decide(findings: Sequence[Finding], known: bool = True) -> Verdict:

@@ -1,4 +1,4 @@
-"""A remedy as a fact: what it does, how invasive it is, and the code to paste."""
+"""A remedy as a fact: what it does, how invasive, code to paste."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,4 +32,5 @@ class Remedy:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Remedy":
         """Return the remedy that `to_dict` wrote."""
-        return cls(**{**table, "citations": tuple(table["citations"])})
+        words = (table["name"], table["title"], table["why"], table["invasiveness"], table["code"])
+        return cls(*words, tuple(table["citations"]))

@@ -1,4 +1,4 @@
-"""The parametrizations by name; a new one is a new file and one line here."""
+"""The parametrizations by name: one function, one line here."""
 
 from fathometer.errors import unknown_name
 from fathometer.parametrizations.classic import he, lecun, orthogonal, pytorch, xavier

@@ -1,4 +1,4 @@
-"""Initialisations of one matrix at a time: torch's default, LeCun, Xavier, He, orthogonal."""
+"""One matrix at a time: torch's default, LeCun, Xavier, He, orthogonal."""
 
 from fathometer.parametrizations.roles import Scale, Tensor
 

@@ -1,4 +1,4 @@
-"""Fixup: residual branches scaled down by depth so that no normalisation is needed."""
+"""Fixup: branches scaled down by depth, so that no norm is needed."""
 
 from dataclasses import replace
 

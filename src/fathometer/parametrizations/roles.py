@@ -1,4 +1,4 @@
-"""A tensor's role and sizes, and the scale that a parametrization gives it."""
+"""A tensor's role and sizes, and the scale that it is given."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A multilayer perceptron of any depth: plain, or with a residual stream."""
+"""A multilayer perceptron of any depth: plain, or with a stream."""
 
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,7 @@ RESIDUAL_KINDS: dict[str, str] = {
     "highway": "x ← (1 - T) x + T f(x), T = σ(V x - 2) (Srivastava et al. 2015)",
 }
 NORM_KINDS = ("layer", "rms", "batch")
+_WORDS = {"activation": "relu", "residual": "pre-norm", "init": "he", "norm": "layer"}
 _NORMED = ("pre-norm", "post-norm", "peri-norm", "deepnorm")
 
 
@@ -56,6 +57,8 @@ class Mlp:
             _check_count(name, getattr(self, name))
         for name in ("branch_scale", "gain", "bias_std"):
             _check_size(name, getattr(self, name))
+        for name in ("activation", "residual", "init", "norm"):
+            _check_word(name, getattr(self, name))
         find_activation(self.activation)
         if self.residual not in RESIDUAL_KINDS:
             raise unknown_name("residual kind", self.residual, RESIDUAL_KINDS)
@@ -129,9 +132,16 @@ def _check_size(name: str, value: object) -> None:
         raise SpecError(f"`{name}` is {value!r}", "It must be a finite number of at least 0", f"Try {name} = 1.0")
 
 
+def _check_word(name: str, value: object) -> None:
+    if not isinstance(value, str) and not (name == "norm" and value is None):
+        raise SpecError(
+            f"`{name}` is {value!r}", "It must be a word in quotation marks", f'For example {name} = "{_WORDS[name]}"'
+        )
+
+
 def _check_norm(spec: Mlp) -> None:
     if spec.norm is not None and spec.norm not in NORM_KINDS:
-        raise unknown_name("norm", str(spec.norm), NORM_KINDS)
+        raise unknown_name("norm", spec.norm, NORM_KINDS)
     if spec.norm and spec.residual not in (*_NORMED, "none"):
         raise SpecError(
             f'`norm` is "{spec.norm}" with `residual` "{spec.residual}", which has no place for a norm',

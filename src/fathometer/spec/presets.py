@@ -1,6 +1,7 @@
 """Reference networks by name, each with the lesson it is here for."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fathometer.errors import SpecError, unknown_name
 from fathometer.spec.mlp import Mlp
@@ -61,8 +62,8 @@ def preset(name: str) -> Mlp:
     return replace(PRESETS[base].spec, **_parse_changes(changes))
 
 
-def _parse_changes(changes: str) -> dict[str, object]:
-    result: dict[str, object] = {}
+def _parse_changes(changes: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     for change in filter(None, changes.split(",")):
         field, equals, value = change.partition("=")
         if not equals:

@@ -36,7 +36,7 @@ def spec_from_dict(table: Mapping[str, Any]) -> Mlp:
     if (family is None) == (base is None):
         given = "Neither `family` nor `preset` is given" if family is None else "Both `family` and `preset` are given"
         raise SpecError(given, "A spec names exactly one of them", 'Write family = "mlp", or preset = "he-50"')
-    if family is not None and family not in FAMILIES:
+    if family is not None and str(family) not in FAMILIES:
         raise unknown_name("family", str(family), FAMILIES)
     known = [field.name for field in fields(Mlp)]
     for name in table:

@@ -1,0 +1,1 @@
+"""How fast, and how right? Measurements that anyone can run again."""

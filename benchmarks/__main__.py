@@ -1,0 +1,59 @@
+"""Run the benchmarks by name, all if none is given; print a table and write `benchmarks/results/NAME.json`."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.import_time import import_time
+from fathometer.json_text import dump
+from fathometer.records import this_machine
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+# A new benchmark is one file with a function that returns rows, and one line here.
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "import_time": import_time,
+}
+
+
+def table(rows: list[Row]) -> str:
+    """Return rows with the same keys as text in columns."""
+    cells = [[str(key) for key in rows[0]], *[[_text(value) for value in row.values()] for row in rows]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def result(name: str, rows: list[Row]) -> Row:
+    """Return what is written: the rows, when and on which kind of machine they were measured."""
+    today = datetime.now(UTC).date().isoformat()
+    return {"benchmark": name, "date": today, "machine": asdict(this_machine(version("torch"))), "rows": rows}
+
+
+def _text(value: object) -> str:
+    words = {None: "-", True: "yes", False: "no"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, and return the exit status."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"There is no benchmark named {unknown[0]}. The known ones are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    RESULTS.mkdir(exist_ok=True)
+    for name in names or BENCHMARKS:
+        rows = BENCHMARKS[name]()
+        print(f"{name}\n{table(rows)}\n")
+        (RESULTS / f"{name}.json").write_text(dump(result(name, rows)) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

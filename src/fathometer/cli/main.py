@@ -1,0 +1,36 @@
+"""The `fathometer` command: which verbs there are, and how it ends."""
+
+import sys
+
+import tyro
+
+from fathometer.cli.demo import demo
+from fathometer.cli.mend import mend
+from fathometer.cli.preflight import preflight
+from fathometer.cli.presets import presets
+from fathometer.errors import FathometerError
+
+COMMANDS = {"demo": demo, "preflight": preflight, "mend": mend, "presets": presets}
+DESCRIPTION = "Makes depth work: tells before training whether a deep network will train, and proves the fix."
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command and exit: 0 fine, 1 will not train, 2 an error that says how to mend it, 3 unknown."""
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=args, prog="fathometer", description=DESCRIPTION)
+    except FathometerError as problem:
+        _say(f"error: {problem}")
+        code = 2
+    except KeyboardInterrupt:
+        _say("Stopped. Nothing was changed.")
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = None  # the reader has gone: nobody to tell
+        code = 0
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)

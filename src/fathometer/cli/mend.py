@@ -1,0 +1,53 @@
+"""`fathometer mend`: the smallest remedy that is proved to work."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def mend(
+    target: Annotated[str, tyro.conf.Positional],
+    json: bool = False,
+    html: Path | None = None,
+    code: Path | None = None,
+    steps: int = 150,
+    seed: int = 0,
+) -> int:
+    """Find the smallest remedy that is proved to work, and print it as code to paste.
+
+    Exit code: 0 mended or nothing to mend, 1 no remedy was proved, 2 error.
+
+    Args:
+        target: A preset, spec.toml, or file.py:function that returns (model, batch) or (model, batch, loss_fn).
+        json: Print the result as JSON, and nothing else.
+        html: Write the report to this file; it opens offline.
+        code: Write the code to this file.
+        steps: Steps of each short training run.
+        seed: Decides the draws of a spec and of the remedies.
+    """
+    from fathometer.cli.show import bar, show_fix
+    from fathometer.diagnosis import load_target
+    from fathometer.diagnosis import mend as run
+    from fathometer.records import Asked
+
+    found = load_target(target)
+    with bar(silent=json) as progress:
+        fix = run(
+            found.model,
+            found.batch,
+            loss_fn=found.loss_fn,
+            asked=Asked(steps=steps),
+            seed=seed,
+            progress=progress,
+            name=found.name,
+        )
+    if html is not None:
+        fix.save_html(html)
+    if code is not None:
+        code.write_text(fix.code, encoding="utf-8")
+    if json:
+        print(fix.to_json())
+    else:
+        show_fix(fix, [path for path in (html, code) if path is not None])
+    return 0 if fix.proved is not None or not fix.needed else 1

@@ -1,0 +1,59 @@
+"""`fathometer preflight`: will it train?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+EXIT = {"healthy": 0, "at risk": 0, "will not train": 1, "unknown": 3}
+
+
+def preflight(
+    target: Annotated[str, tyro.conf.Positional],
+    json: bool = False,
+    html: Path | None = None,
+    figure: Path | None = None,
+    layers: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    fail_on: Literal["will-not-train", "at-risk", "never"] = "will-not-train",
+    seed: int = 0,
+) -> int:
+    """Tell before training whether a network will train, and if not, why and where.
+
+    Exit code: 0 healthy or at risk, 1 will not train, 2 error, 3 unknown.
+
+    Args:
+        target: A preset (see `fathometer presets`), spec.toml, or file.py:function that returns model, (model, batch) or
+            (model, batch, loss_fn). The file is run: name only files that you trust.
+        json: Print the result as JSON, and nothing else.
+        html: Write the report to this file; it opens offline.
+        figure: Draw the gradient along depth to this .png, .svg or .pdf.
+        layers: Depth points by name or pattern, like "encoder.*".
+        ignore: Causes not to look for, like initial_loss.
+        fail_on: From which verdict on the exit code is 1.
+        seed: Decides the draws of a spec and of its batch.
+    """
+    from fathometer.cli.show import show_preflight
+    from fathometer.diagnosis import load_target
+    from fathometer.diagnosis import preflight as run
+
+    found = load_target(target)
+    check = run(found.model, found.batch, loss_fn=found.loss_fn, layers=layers or None, ignore=ignore, seed=seed, name=found.name)
+    if html is not None:
+        check.save_html(html)
+    if figure is not None:
+        from fathometer.figures import save
+
+        save(check.figure(), figure)
+    if json:
+        print(check.to_json())
+    else:
+        show_preflight(check, [path for path in (html, figure) if path is not None])
+    return exit_code(check.verdict, fail_on)
+
+
+def exit_code(verdict: str, fail_on: str) -> int:
+    """Return the exit code of a verdict."""
+    if fail_on == "never":
+        return 0
+    return 1 if verdict == "at risk" and fail_on == "at-risk" else EXIT[verdict]

@@ -1,0 +1,78 @@
+"""Results on a terminal: the verdict first, colour only where there is one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.syntax import Syntax
+from rich.text import Text
+
+from fathometer.diagnosis.words import fix_lines, preflight_lines
+
+if TYPE_CHECKING:
+    from fathometer.diagnosis import Fix, Preflight
+    from fathometer.diagnosis.mend import Progress as OnProgress
+
+STYLES = {"healthy": "bold green", "at risk": "bold yellow", "will not train": "bold red", "unknown": "bold magenta"}
+OUTCOMES = {"proved": "green", "did not help": "yellow", "not tried": "dim"}
+
+
+def show_preflight(check: "Preflight", written: Sequence[Path] = (), console: Console | None = None) -> None:
+    """Print a preflight, and which files were written."""
+    console = _console(console)
+    first, *rest = preflight_lines(check)
+    console.print(Text(first, style=STYLES[check.verdict]))
+    for line in rest:
+        console.print(Text(line, style="dim" if line.startswith("note:") else ""))
+    _show_written(console, written)
+
+
+def show_fix(fix: "Fix", written: Sequence[Path] = (), console: Console | None = None) -> None:
+    """Print a fix: the proof, what was tried, the code to paste."""
+    console = _console(console)
+    console.print(Text(fix.evidence, style="bold green" if fix.proved or not fix.needed else "bold yellow"))
+    console.print()
+    for attempt, line in zip(fix.tried, fix_lines(fix), strict=True):
+        console.print(Text(line, style=OUTCOMES[attempt.outcome]))
+    if fix.code:
+        console.print("\nThe code to paste:\n")
+        console.print(Syntax(fix.code, "python", background_color="default") if console.is_terminal else Text(fix.code))
+    _show_written(console, written)
+
+
+@contextmanager
+def bar(silent: bool = False) -> Iterator["OnProgress | None"]:
+    """Hand out a progress callback that draws a bar on a terminal, and a line for each step elsewhere."""
+    console = Console(stderr=True)
+    if silent:
+        yield None
+    elif not console.is_terminal:
+        yield lambda text, done, total: console.print(f"{text} …", highlight=False) if done == 0 else None
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} runs"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            tasks = {}
+
+            def advance(text: str, done: int, total: int) -> None:
+                if text not in tasks:
+                    tasks[text] = progress.add_task(text, total=total)
+                progress.update(tasks[text], completed=done)
+
+            yield advance
+
+
+def _console(console: Console | None) -> Console:
+    return console if console is not None else Console(highlight=False, soft_wrap=True)
+
+
+def _show_written(console: Console, written: Sequence[Path]) -> None:
+    for path in written:
+        console.print(f"Written: {path}")

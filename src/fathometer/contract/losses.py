@@ -1,0 +1,71 @@
+"""What a loss is when none is given, and which answers fit which targets."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathometer.contract.values import main_tensor, tensors_in
+from fathometer.errors import BatchError, ModelError
+
+
+def default_loss(output: Any, targets: Any) -> Tensor:
+    """Return cross-entropy for integer targets and mean squared error for floats.
+
+    Cross-entropy takes outputs `(batch, classes)`, `(batch, time, classes)` or `(batch, classes, height, width)`.
+    """
+    values = output_tensor(output)
+    if not isinstance(targets, Tensor):
+        raise BatchError(
+            f"The targets are a {type(targets).__name__}", "The default losses take a tensor", "Pass loss_fn= as well"
+        )
+    if targets.dtype == torch.bool:
+        raise BatchError("The targets are booleans", "Integers are classes, floats are values", "Pass targets.float() or .long()")
+    if targets.is_floating_point():
+        return _squared_error(values, targets)
+    return nn.functional.cross_entropy(class_rows(values, targets), targets.reshape(-1).long())
+
+
+def class_rows(values: Tensor, targets: Tensor) -> Tensor:
+    """Return the outputs as rows `(sample, classes)` that fit integer targets, or raise what does not fit."""
+    if values.ndim == targets.ndim + 1 and values.shape[:-1] == targets.shape:
+        rows = values.reshape(-1, values.shape[-1])
+    elif values.ndim == targets.ndim + 1 and values.shape[:1] + values.shape[2:] == targets.shape:
+        rows = values.movedim(1, -1).reshape(-1, values.shape[1])
+    else:
+        raise BatchError(
+            f"Integer targets of shape {tuple(targets.shape)} do not fit outputs of shape {tuple(values.shape)}",
+            "Cross-entropy needs one class for each sample: outputs (batch, classes), targets (batch)",
+            "Pass float targets of the outputs' shape for a regression, or loss_fn= for another loss",
+        )
+    kept = targets[targets != -100]  # torch's own mark for "no target here"
+    if kept.numel() and not 0 <= int(kept.min()) <= int(kept.max()) < rows.shape[1]:
+        raise BatchError(
+            f"The targets run from {int(kept.min())} to {int(kept.max())}",
+            f"With {rows.shape[1]} outputs the classes are 0 to {rows.shape[1] - 1}",
+            "Number the classes from 0, or give the model more outputs",
+        )
+    return rows
+
+
+def _squared_error(values: Tensor, targets: Tensor) -> Tensor:
+    if values.shape != targets.shape:
+        raise BatchError(
+            f"Float targets of shape {tuple(targets.shape)} do not fit outputs of shape {tuple(values.shape)}",
+            "Mean squared error needs equal shapes",
+            "Reshape the targets, pass integers for classes, or pass loss_fn=",
+        )
+    return nn.functional.mse_loss(values, targets.to(values.dtype))
+
+
+def output_tensor(output: Any) -> Tensor:
+    """Return the tensor that the loss is about, or raise that there is none."""
+    values = main_tensor(output)
+    if values is not None:
+        return values
+    kinds = [tensor.dtype for _, tensor in tensors_in(output)]
+    if kinds:
+        raise ModelError(
+            f"The model returns {kinds[0]} only", "A gradient needs floating-point outputs", "Return the scores instead"
+        )
+    raise ModelError(f"The model returns no tensor but a {type(output).__name__}", "Its output must hold a tensor", "Return it")

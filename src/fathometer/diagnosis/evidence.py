@@ -1,0 +1,83 @@
+"""What the rules read: the profile, the forecast, and a few ratios along depth."""
+
+from dataclasses import dataclass
+from math import inf, log10
+
+from fathometer.depth_profile import DepthProfile
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The measured profile with, where theory reaches, the forecast; `broken_at` names what first was not finite."""
+
+    profile: DepthProfile
+    forecast: DepthProfile | None = None
+    broken_at: str | None = None
+
+    @property
+    def depth(self) -> int:
+        """Return the number of depth points."""
+        return len(self.profile)
+
+    def fact(self, name: str) -> float | None:
+        """Return a number of the whole network, or None."""
+        value = self.profile.facts.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+    def decades(self, column: str) -> float | None:
+        """Return log10 of first over last along depth; infinite where one of them is 0, None if not known."""
+        ends = self.ends(column)
+        return None if ends is None else log10_ratio(*ends)
+
+    def ends(self, column: str) -> tuple[float, float] | None:
+        """Return the first and the last known number of a column, if there are two."""
+        known = self.profile.known(column)
+        return (known[0][1], known[-1][1]) if len(known) > 1 else None
+
+    @property
+    def relative_gradient_decades(self) -> float | None:
+        """Return log10 of first over last of (gradient × signal): how the pull on the relative size of the activations changes.
+
+        A stream that doubles while the gradient halves is no trouble: the weights' relative pull is the same.
+        """
+        gradient, signal = self.decades("gradient"), self.decades("signal")
+        if gradient is None:
+            return None
+        return gradient + signal if signal is not None and abs(signal) < inf and abs(gradient) < inf else gradient
+
+    def last(self, column: str) -> float | None:
+        """Return the last known number of a column."""
+        known = self.profile.known(column)
+        return known[-1][1] if known else None
+
+    @property
+    def spread_decades(self) -> float | None:
+        """Return log10 of the spread of the samples after the last block over that at the input (or after the first block)."""
+        last, correlation = self.last("spread"), self.fact("input_correlation")
+        ends = self.ends("spread")
+        first = 1 - correlation if correlation is not None and correlation < 1 else (ends[0] if ends else None)
+        return None if last is None or not first else log10_ratio(last, first)
+
+    @property
+    def directions_left(self) -> float | None:
+        """Return the effective number of directions in which the samples differ after the last block."""
+        return self.last("rank")
+
+    @property
+    def directions_first(self) -> float | None:
+        """Return the same after the first block."""
+        ends = self.ends("rank")
+        return None if ends is None else ends[0]
+
+
+def has_stream(profile: DepthProfile) -> bool:
+    """Return whether the blocks pass their input on: the middle one of them shares more than 0.3 with it."""
+    shared = sorted(value for _, value in profile.known("shared"))
+    return bool(shared) and shared[len(shared) // 2] > 0.3
+
+
+def log10_ratio(first: float, last: float) -> float:
+    """Return log10(first/last) of two numbers that are at least 0, without under- or overflow on the way."""
+    if first <= 0 or last <= 0:
+        return 0.0 if first == last else (-inf if first <= 0 else inf)
+    return log10(first) - log10(last)

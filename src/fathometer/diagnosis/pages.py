@@ -1,0 +1,119 @@
+"""Results as pages: which section says what, in which order."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fathometer.depth_profile import DepthProfile
+from fathometer.diagnosis.words import evidence_sentence, layer_rows, trial_words
+from fathometer.figures import depth_chart, loss_chart
+from fathometer.report import Banner, Charts, Code, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried, render
+
+if TYPE_CHECKING:
+    from fathometer.diagnosis.mend import Attempt, Fix
+    from fathometer.diagnosis.preflight import Preflight
+
+FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
+SEE = {
+    "signal": "Level is good. A slope is a factor per block.",
+    "gradient": "Read from right to left: the gradient comes back from the last block.",
+    "correlation": "1 means that every input has become the same vector.",
+    "rank": "In how many directions the samples still differ.",
+    "dead": "Units that are 0 for every sample.",
+    "saturated": "Activations that sit where they are flat.",
+}
+DRAWN = ("gradient", "signal", "correlation", "rank", "dead", "saturated")
+
+
+def preflight_page(check: "Preflight") -> Page:
+    """Return the page of a preflight: verdict, findings, charts along depth, the numbers."""
+    return Page(
+        f"Preflight of {check.network}",
+        "Will it train? Measured before training, in a forward and a backward pass",
+        tuple(preflight_sections(check)),
+        FOOTER,
+    )
+
+
+def preflight_sections(check: "Preflight") -> list[Section]:
+    """Return the sections of a preflight."""
+    sections: list[Section] = [Banner(check.verdict, check.sentence, profile_facts(check.profile))]
+    sections.append(Findings("What was found", check.findings))
+    sections.append(Charts("Along depth", figures_of([("measured", check.profile)], check.forecast), _forecast_words(check)))
+    if check.notes:
+        sections.append(Prose("Good to know", check.notes))
+    header, *rows = layer_rows(check.profile)
+    sections.append(Table("The numbers", header, rows, "The first block, the last, and some between."))
+    return sections
+
+
+def fix_page(fix: "Fix") -> Page:
+    """Return the page of a fix: the proof, profiles before and after, both runs, what was tried, the code."""
+    return Page(f"Mending {fix.before.network}", "The smallest remedy that is proved to work", tuple(fix_sections(fix)), FOOTER)
+
+
+def fix_sections(fix: "Fix") -> list[Section]:
+    """Return the sections of a fix."""
+    sections: list[Section] = [Banner(fix.before.verdict, fix.before.sentence, profile_facts(fix.before.profile))]
+    sections.append(Findings("What was found", fix.before.findings))
+    sections.append(Prose("The proof", (evidence_sentence(fix),)))
+    proved = fix.proved
+    if proved is not None and proved.after is not None:
+        pair = [("before", fix.before.profile), ("after", proved.after.profile)]
+        sections.append(Charts("Before and after", (*figures_of(pair, None), training_figure(fix))))
+    if fix.tried:
+        words = "From least to most invasive. The first that is healthy and trains is kept."
+        sections.append(Remedies("What was tried", tuple(tried_of(fix, attempt) for attempt in fix.tried), words))
+    if fix.code:
+        sections.append(Code("To paste", fix.code, "This is the code that ran. It needs torch alone."))
+    return sections
+
+
+def figures_of(measured: Sequence[tuple[str, DepthProfile]], forecast: DepthProfile | None) -> tuple[Figure, ...]:
+    """Return one figure for each column that is known, the gradient first."""
+    shown = [name for name in DRAWN if any(_worth_drawing(profile, name) for _, profile in measured)]
+    return tuple(Figure(depth_chart(name, measured, forecast), name.capitalize(), SEE[name]) for name in shown)
+
+
+def training_figure(fix: "Fix") -> Figure:
+    """Return the loss curves of the short runs before and after."""
+    runs = [("before", [record.losses for record in fix.trial_before.records])]
+    if fix.proved is not None and fix.proved.trial is not None:
+        runs.append(("after", [record.losses for record in fix.proved.trial.records]))
+    chart = loss_chart(runs, reference=fix.trial_before.blind_loss)
+    return Figure(chart, "Short training runs", "Each at the best of three learning rates.", wide=True)
+
+
+def tried_of(fix: "Fix", attempt: "Attempt") -> Tried:
+    """Return the row of one attempt."""
+    trained = attempt.why if attempt.trial is None else f"{attempt.why} {trial_words(attempt.trial)}"
+    after = None if attempt.after is None else attempt.after.verdict
+    return Tried(attempt.remedy, attempt.outcome, fix.before.verdict, after, trained)
+
+
+def profile_facts(profile: DepthProfile) -> tuple[tuple[str, str], ...]:
+    """Return the facts under a verdict: depth points, parameters, batch."""
+    facts = [("depth points", f"{len(profile):,}")]
+    for name, label in (("num_parameters", "parameters"), ("batch_size", "samples in the batch")):
+        value = profile.facts.get(name)
+        if isinstance(value, int | float):
+            facts.append((label, f"{value:,.0f}"))
+    return tuple(facts)
+
+
+def notebook_html(check: "Preflight") -> str:
+    """Return the page inside a frame, as a notebook shows it."""
+    from html import escape
+
+    page = escape(render(preflight_page(check)), quote=True)
+    return f'<iframe srcdoc="{page}" width="100%" height="640" style="border:0" title="Preflight"></iframe>'
+
+
+def _worth_drawing(profile: DepthProfile, name: str) -> bool:
+    known = profile.known(name)
+    return len(known) > 1 and (name not in ("dead", "saturated") or any(value > 0.01 for _, value in known))
+
+
+def _forecast_words(check: "Preflight") -> str:
+    if check.forecast is None:
+        return "No forecast: theory does not reach this network yet."
+    return "The band is where theory expects one network of this width; the dots are what was measured."

@@ -1,0 +1,182 @@
+"""Will it train? One question to any module, answered before training."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fathometer import json_text
+from fathometer.depth_profile import DepthProfile
+from fathometer.diagnosis.case import Case, LossFunction, make_case
+from fathometer.diagnosis.evidence import Evidence
+from fathometer.diagnosis.examine import examine
+from fathometer.diagnosis.forecasting import forecast_for
+from fathometer.diagnosis.rules import RULES, judge, verdict_of
+from fathometer.errors import ModelError, RecordError, unknown_name
+from fathometer.finding import Finding, Verdict
+from fathometer.records import check_schema, read_json
+from fathometer.spec import Mlp, preset
+
+SCHEMA = "fathometer.preflight/1"
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The answer: a verdict, one sentence with a number, the findings (worst first), and the numbers by depth.
+
+    `profile` is measured; `forecast` is what theory expects of the same network, or None where it does not reach.
+    `notes` say what a reader should know about how it was measured; `ignored` are causes that were not looked for.
+    """
+
+    verdict: Verdict
+    sentence: str
+    findings: tuple[Finding, ...]
+    profile: DepthProfile
+    forecast: DepthProfile | None = None
+    notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    network: str = "model"
+
+    def __str__(self) -> str:
+        from fathometer.diagnosis.words import preflight_text
+
+        return preflight_text(self)
+
+    def _repr_html_(self) -> str:
+        from fathometer.diagnosis.pages import notebook_html
+
+        return notebook_html(self)
+
+    def to_json(self) -> str:
+        """Return strict JSON with its schema, as `from_json` reads it."""
+        return json_text.dump(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries and lists, as `from_dict` reads them."""
+        return {
+            "schema": SCHEMA,
+            "network": self.network,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "profile": self.profile.to_dict(),
+            "forecast": None if self.forecast is None else self.forecast.to_dict(),
+            "notes": list(self.notes),
+            "ignored": list(self.ignored),
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> "Preflight":
+        """Return the preflight that `to_json` wrote; raise `RecordError` for anything else."""
+        return cls.from_dict(read_json(text))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Preflight":
+        """Return the preflight that `to_dict` wrote."""
+        check_schema(table, SCHEMA)
+        try:
+            return cls(
+                table["verdict"],
+                table["sentence"],
+                tuple(Finding.from_dict(finding) for finding in table["findings"]),
+                DepthProfile.from_dict(table["profile"]),
+                None if table["forecast"] is None else DepthProfile.from_dict(table["forecast"]),
+                tuple(table["notes"]),
+                tuple(table["ignored"]),
+                table["network"],
+            )
+        except (KeyError, TypeError) as problem:
+            raise RecordError(f"The result lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
+
+    def figure(self, column: str = "gradient") -> Any:
+        """Return an Altair chart of one column along depth, the forecast's band behind the measured dots."""
+        from fathometer.figures import depth_chart
+
+        return depth_chart(column, [(self.network, self.profile)], self.forecast)
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write the report, one file that opens offline, and return its path."""
+        from fathometer.diagnosis.pages import preflight_page
+        from fathometer.report import save
+
+        save(preflight_page(self), path)
+        return Path(path)
+
+
+def preflight(
+    model: nn.Module | Mlp | str,
+    batch: Any = None,
+    *,
+    loss_fn: LossFunction | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    layers: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    seed: int = 0,
+    name: str | None = None,
+) -> Preflight:
+    """Tell, before training, whether a network will train, and if not, why and where.
+
+    `model` is any `nn.Module`, a spec, or a preset's name. `batch` is `(inputs, targets)`, inputs alone, or a dictionary of
+    arguments; a spec brings its own (digits where they fit, else noise). Without `loss_fn(output, targets)`, integer
+    targets mean cross-entropy and floats mean squared error. With an `optimizer` the size of its first step is judged
+    too. `layers` names depth points by pattern; `ignore` silences causes by name; `name` is what to call the
+    network. Nothing is changed by looking.
+
+    Raises `FathometerError` for input that cannot be examined.
+
+    >>> preflight("relu-50").verdict
+    'will not train'
+    """
+    ignored = _known_causes(ignore)
+    case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
+    examination = examine(case, optimizer=optimizer, layers=[layers] if isinstance(layers, str) else layers)
+    forecast = forecast_for(case, examination)
+    evidence = Evidence(examination.profile, forecast, examination.broken_at)
+    findings = judge(evidence, ignored)
+    verdict = verdict_of(findings, evidence)
+    sentence = findings[0].sentence if findings and verdict != "healthy" else _good_sentence(evidence, verdict)
+    return Preflight(
+        verdict, sentence, tuple(findings), examination.profile, forecast, examination.notes, ignored, name or name_of(model)
+    )
+
+
+def name_of(model: nn.Module | Mlp | str) -> str:
+    """Return what to call a network: the preset's name, or the class."""
+    return model if isinstance(model, str) else type(model).__name__
+
+
+def case_of(model: nn.Module | Mlp | str, batch: Any, *, loss_fn: LossFunction | None = None, seed: int = 0) -> Case:
+    """Return the case of a module, a spec or a preset's name; a spec is built and brings its own batch."""
+    if isinstance(model, str):
+        model = preset(model)
+    if isinstance(model, Mlp):
+        from fathometer.diagnosis.own_batch import own_batch
+        from fathometer.networks import build
+
+        batch = own_batch(model, seed) if batch is None else batch
+        model = build(model, seed=seed)
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            f"The model is a {type(model).__name__}", "It must be an nn.Module, a spec or a preset's name", "Pass one"
+        )
+    return make_case(model, batch, loss_fn, seed)
+
+
+def _known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
+    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    for name in names:
+        if name not in RULES:
+            raise unknown_name("cause", name, RULES)
+    return names
+
+
+def _good_sentence(evidence: Evidence, verdict: str) -> str:
+    gain, depth = evidence.profile.gain_per_block("gradient"), evidence.depth
+    if verdict == "unknown":
+        return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
+    if gain is None:
+        return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
+    return f"Through {depth} blocks the gradient changes by × {1 / gain:.3g} per block."

@@ -1,0 +1,64 @@
+"""Other numbers in the same weights: code that is run here and shown to paste."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+
+def initialise(model: nn.Module, gain: float, orthogonal: bool = False, seed: int = 0) -> nn.Module:
+    """Draw every weight matrix anew with std gain/sqrt(fan_in) (or orthogonal times gain), and set the biases to 0."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            rows = torch.empty(module.weight.shape[0], module.weight[0].numel())
+            if orthogonal:
+                nn.init.orthogonal_(rows, gain=gain, generator=generator)
+            else:
+                rows.normal_(0.0, gain / rows.shape[1] ** 0.5, generator=generator)
+            with torch.no_grad():
+                module.weight.copy_(rows.reshape(module.weight.shape))
+                if module.bias is not None:
+                    module.bias.zero_()
+    return model
+
+
+def initialise_by_measurement(model: nn.Module, run: Callable[[nn.Module], object], seed: int = 0) -> nn.Module:
+    """Start orthogonal, then scale each layer, in the order they run, until its outputs have variance 1 on a batch.
+
+    Layer-sequential unit variance: Mishkin & Matas 2016. `run(model)` calls the model on that batch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    layers = [module for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))]
+    for layer in layers:
+        rows = torch.empty(layer.weight.shape[0], layer.weight[0].numel())
+        nn.init.orthogonal_(rows, generator=generator)
+        with torch.no_grad():
+            layer.weight.copy_(rows.reshape(layer.weight.shape))
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+    def rescale(layer: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        std = float(output.std())
+        if 0 < std < float("inf"):
+            next(layer.parameters()).div_(std)  # the weight: a layer's first parameter
+            output = output / std
+        return output
+
+    hooks = [layer.register_forward_hook(rescale) for layer in layers]
+    try:
+        with torch.no_grad():
+            run(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return model
+
+
+def shrink_readout(model: nn.Module, factor: float) -> nn.Module:
+    """Scale the last layer with weights, so that the first outputs are near a fair guess."""
+    layers = [module for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))]
+    with torch.no_grad():
+        for parameter in layers[-1].parameters():
+            parameter.mul_(factor)
+    return model

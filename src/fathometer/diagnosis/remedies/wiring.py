@@ -1,0 +1,76 @@
+"""Another activation, norm or path for the signal: code that is run here and shown to paste."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def find_and_set(model: nn.Module, name: str, new: nn.Module) -> None:
+    """Put a module in the place of the one with this name."""
+    parent, _, key = name.rpartition(".")
+    home = model.get_submodule(parent)
+    if isinstance(home, nn.ModuleDict):
+        home[key] = new
+    elif isinstance(home, (nn.ModuleList, nn.Sequential)):
+        home[int(key) if key.isdigit() else list(home._modules).index(key)] = new
+    else:
+        setattr(home, key, new)
+
+
+def swap_activation(model: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> nn.Module:
+    """Replace every activation module of one class by one of another."""
+    for name in [name for name, module in model.named_modules() if type(module) is old]:
+        find_and_set(model, name, new())
+    return model
+
+
+class Residual(nn.Module):
+    """x + scale * f(x) around any module that keeps the shape; where it does not, f(x) alone."""
+
+    def __init__(self, *layers: nn.Module, scale: float = 1.0) -> None:
+        super().__init__()
+        self.branch = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        change = self.branch(x)
+        return x + self.scale * change if change.shape == x.shape else change
+
+
+def add_residual(model: nn.Module, blocks: Sequence[Sequence[str]], scale: float) -> nn.Module:
+    """Wrap each block, given by the names of the modules that make it up, in a residual connection."""
+    for names in blocks:
+        layers = [model.get_submodule(name) for name in names]
+        find_and_set(model, names[0], Residual(*layers, scale=scale))
+        for name in names[1:]:
+            find_and_set(model, name, nn.Identity())
+    return model
+
+
+class ScaledBranch(nn.Module):
+    """x + scale * (block(x) - x): a residual block whose branch is made weaker."""
+
+    def __init__(self, block: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.block, self.scale = block, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.block(x)
+        return x + self.scale * (y - x) if y.shape == x.shape else y
+
+
+def scale_branches(model: nn.Module, blocks: Sequence[str], scale: float) -> nn.Module:
+    """Make the branch of each named residual block weaker by a factor."""
+    for name in blocks:
+        find_and_set(model, name, ScaledBranch(model.get_submodule(name), scale))
+    return model
+
+
+def add_norm(model: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """Put a LayerNorm in front of each named linear layer."""
+    for name in layers:
+        layer = model.get_submodule(name)
+        width = next(layer.parameters()).shape[1]  # of the weight (outputs, inputs)
+        find_and_set(model, name, nn.Sequential(nn.LayerNorm(width), layer))
+    return model

@@ -1,0 +1,195 @@
+"""Does it train? Short real runs, held against the best predictor that never sees the input."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathometer.contract import LossFunction, batch_size, known_targets, output_tensor, split_batch, take_samples
+from fathometer.errors import BatchError
+from fathometer.records import Asked, Record, this_machine
+from fathometer.training import evaluate, fit
+
+RATES, NUM_SEEDS = (3e-4, 1e-3, 3e-3), 3
+NUM_RUNS = len(RATES) + NUM_SEEDS - 1
+MARGIN = 0.05  # a run must end 5% under the blind predictor: within that is the noise of a small held-out set
+MOST_BATCHES = 200  # as many batches of a loader are kept for the runs; a fifth of them is held out
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """Batches to train on, batches held out, and how they are judged."""
+
+    train: tuple[Any, ...]
+    held_out: tuple[Any, ...]
+    loss_fn: LossFunction | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Short runs of one network: the sweep of learning rates, then every seed at the best one.
+
+    `blind_loss` is the held-out loss of the best constant output. `records` are the runs at `learning_rate`, one for each
+    seed; `sweep` holds (rate, held-out loss) of the first seed.
+    """
+
+    learning_rate: float
+    blind_loss: float
+    records: tuple[Record, ...]
+    sweep: tuple[tuple[float, float], ...]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Return the held-out loss of each seed; infinite for a run that was stopped."""
+        return tuple(_final(record) for record in self.records)
+
+    @property
+    def trains(self) -> bool:
+        """Return whether every seed ends clearly below the best input-blind predictor."""
+        return all(loss < self.blind_loss - MARGIN * abs(self.blind_loss) for loss in self.losses)
+
+    @property
+    def middle_loss(self) -> float:
+        """Return the median held-out loss over the seeds."""
+        return sorted(self.losses)[len(self.losses) // 2]
+
+    @property
+    def middle_accuracy(self) -> float | None:
+        """Return the median held-out accuracy over the seeds, None where there is none."""
+        known = sorted(record.held_out_accuracy for record in self.records if record.held_out_accuracy is not None)
+        return known[len(known) // 2] if known else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary, as `from_dict` reads it."""
+        return {**asdict(self), "records": [record.to_dict() for record in self.records], "sweep": [list(p) for p in self.sweep]}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Trial":
+        """Return the trial that `to_dict` wrote."""
+        records = tuple(Record.from_dict(record) for record in table["records"])
+        sweep = tuple((rate, loss) for rate, loss in table["sweep"])
+        return cls(table["learning_rate"], table["blind_loss"], records, sweep)
+
+
+def trial_data(batch: Any, data: Iterable[Any] | None, loss_fn: LossFunction | None) -> TrialData:
+    """Return what to train on and what to hold out: a fifth of the loader's batches, or of the one batch's samples."""
+    batches = [batch] if data is None else list(islice(iter(data), MOST_BATCHES))
+    if not batches:
+        raise BatchError("The data hold no batches", "Short training runs need some", "Pass an iterable of (inputs, targets)")
+    for each in batches:
+        inputs, targets = split_batch(each)
+        if known_targets(inputs, targets) is None:
+            raise BatchError("The batches have inputs alone", "Training needs targets", "Pass (inputs, targets)")
+    if len(batches) >= 5:
+        return TrialData(tuple(batches[: -(len(batches) // 5)]), tuple(batches[-(len(batches) // 5) :]), loss_fn)
+    size = min(batch_size(split_batch(each)[0]) for each in batches)
+    if size < 5:
+        raise BatchError(
+            f"The batch has {size} samples", "A fifth of them is held out", "Pass at least 5, or data= with more batches"
+        )
+    cut = size - size // 5
+    train = tuple(take_samples(each, slice(0, cut)) for each in batches)
+    return TrialData(train, tuple(take_samples(each, slice(cut, None)) for each in batches), loss_fn)
+
+
+def run_trial(
+    make: Callable[[int], nn.Module],
+    data: TrialData,
+    asked: Asked,
+    *,
+    rates: Sequence[float] = RATES,
+    num_seeds: int = NUM_SEEDS,
+    on_run: Callable[[], None] | None = None,
+) -> Trial:
+    """Sweep the learning rates with the first seed, then train with every seed at the best one.
+
+    `make(seed)` returns a fresh network; the seed also orders the batches.
+    """
+    sweep = [_run(make, data, replace(asked, learning_rate=rate, seed=0), on_run) for rate in rates]
+    best = min(sweep, key=_final)
+    rate = best.asked.learning_rate
+    others = [_run(make, data, replace(asked, learning_rate=rate, seed=seed), on_run) for seed in range(1, num_seeds)]
+    points = tuple((record.asked.learning_rate, _final(record)) for record in sweep)
+    return Trial(rate, blind_loss(make(0), data), (best, *others), points)
+
+
+def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_run: Callable[[], None] | None) -> Record:
+    states = torch.get_rng_state()
+    torch.manual_seed(asked.seed)
+    model = make(asked.seed)
+    order = torch.Generator().manual_seed(asked.seed)
+    result = fit(model, _shuffled(data.train, order), asked, loss_fn=data.loss_fn)
+    # A run that was stopped has no held-out loss: its weights are those of a network that had diverged.
+    held_out = None if result.stopped_at else evaluate(model, data.held_out, loss_fn=data.loss_fn)
+    torch.set_rng_state(states)
+    if on_run is not None:
+        on_run()
+    return Record(
+        asked,
+        "finished" if result.stopped_at is None else "stopped: loss is not finite",
+        result.losses,
+        None if held_out is None else held_out.loss,
+        None if held_out is None else held_out.accuracy,
+        result.seconds,
+        result.stopped_at,
+        machine=this_machine(torch.__version__, torch.get_num_threads()),
+    )
+
+
+def _shuffled(batches: Sequence[Any], generator: torch.Generator) -> Iterable[Any]:
+    while True:
+        for index in torch.randperm(len(batches), generator=generator).tolist():
+            yield batches[index]
+
+
+def _final(record: Record) -> float:
+    loss = record.held_out_loss
+    return float("inf") if loss is None or loss != loss else loss
+
+
+def blind_loss(model: nn.Module, data: TrialData) -> float:
+    """Return the lowest held-out loss of an output that is the same for every input.
+
+    Class frequencies for cross-entropy and the mean for squared error; a loss function of the user's is minimised over the
+    constant by L-BFGS.
+    """
+    pairs = [(inputs, known_targets(inputs, targets)) for inputs, targets in map(split_batch, data.held_out)]
+    if data.loss_fn is None:
+        targets = [target for _, target in pairs]
+        integer = not targets[0].is_floating_point()
+        return _entropy(torch.cat([t.reshape(-1) for t in targets])) if integer else _variance(torch.cat(targets))
+    return _least_constant(model, pairs, data.loss_fn)
+
+
+def _entropy(targets: Tensor) -> float:
+    counts = torch.unique(targets[targets != -100], return_counts=True)[1].double()
+    return float(-(counts / counts.sum() * (counts / counts.sum()).log()).sum())
+
+
+def _variance(targets: Tensor) -> float:
+    return float((targets.double() - targets.double().mean(dim=0)).square().mean())
+
+
+def _least_constant(model: nn.Module, pairs: Sequence[tuple[Any, Any]], loss_fn: LossFunction) -> float:
+    from fathometer.contract import call
+
+    twin = deepcopy(model).eval()
+    with torch.no_grad():
+        shape = output_tensor(call(twin, pairs[0][0]))
+    constant = torch.zeros(shape.shape[1:], dtype=shape.dtype, device=shape.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        sizes = [batch_size(inputs) for inputs, _ in pairs]
+        losses = [loss_fn(constant.expand(size, *constant.shape), t) * size for size, (_, t) in zip(sizes, pairs, strict=True)]
+        total = torch.stack(losses).sum() / sum(sizes)
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    return float(closure().detach())

@@ -1,0 +1,90 @@
+"""Results as plain text: the verdict first, then the layers with sparklines, then what to do."""
+
+from collections.abc import Sequence
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+from fathometer.figures import number_text, sparkline
+
+if TYPE_CHECKING:
+    from fathometer.depth_profile import DepthProfile
+    from fathometer.diagnosis.mend import Fix
+    from fathometer.diagnosis.preflight import Preflight
+    from fathometer.diagnosis.trial import Trial
+
+SHOWN = ("signal", "correlation", "rank", "gradient", "dead", "saturated", "branch_ratio", "update")
+LOG = ("signal", "gradient", "update")
+MOST_ROWS = 12
+
+
+def preflight_text(check: "Preflight") -> str:
+    """Return a preflight as one text."""
+    return "\n".join(preflight_lines(check))
+
+
+def preflight_lines(check: "Preflight") -> list[str]:
+    """Return the verdict with its number, the profile by column, every finding with its consequence, and the notes."""
+    lines = [f"{check.network}: {check.verdict.upper()}. {check.sentence}", "", *_profile_lines(check.profile, check.forecast)]
+    for finding in check.findings:
+        lines += ["", f"{finding.severity}: {finding.cause}. {finding.title}.", f"  {finding.sentence} {finding.consequence}"]
+    if check.forecast is None:
+        lines += ["", "No forecast: theory does not reach this network yet."]
+    return [*lines, *([""] if check.notes else []), *(f"note: {note}" for note in check.notes)]
+
+
+def layer_rows(profile: "DepthProfile") -> list[tuple[str, ...]]:
+    """Return one row of texts for each depth point (first, last and evenly between), for the columns that are known."""
+    columns = [name for name in SHOWN if profile.known(name)]
+    count = len(profile)
+    step = max(1, -(-(count - 1) // (MOST_ROWS - 1)))
+    chosen = sorted({*range(0, count, step), count - 1})
+    header = ("depth", "layer", *columns)
+    return [header, *((str(i + 1), profile.points[i], *(number_text(profile.column(c)[i]) for c in columns)) for i in chosen)]
+
+
+def _profile_lines(profile: "DepthProfile", forecast: "DepthProfile | None") -> list[str]:
+    lines = []
+    for name in SHOWN:
+        known = profile.known(name)
+        if known:
+            line = sparkline(profile.column(name), log=name in LOG)
+            ends = f"{number_text(known[0][1])} → {number_text(known[-1][1])}"
+            theory = [] if forecast is None else forecast.known(name)
+            tail = f"   theory {number_text(theory[0][1])} → {number_text(theory[-1][1])}" if theory else ""
+            lines.append(f"{name:>13}  {line:<24}  {ends}{tail}")
+    return [f"{'by depth':>13}  1 … {len(profile)}", *lines]
+
+
+def fix_text(fix: "Fix") -> str:
+    """Return the proof in one sentence, what was tried, and the code to paste."""
+    lines = [fix.evidence, "", *fix_lines(fix)]
+    if fix.code:
+        lines += ["", "The code to paste:", "", indent(fix.code, "    ")]
+    return "\n".join(lines)
+
+
+def fix_lines(fix: "Fix") -> list[str]:
+    """Return one line for each attempt: what came of it, the remedy, why."""
+    return [f"[{attempt.outcome}] {attempt.remedy.title}: {attempt.why}" for attempt in fix.tried]
+
+
+def evidence_sentence(fix: "Fix") -> str:
+    """Return what was proved, with the numbers before and after."""
+    before = trial_words(fix.trial_before)
+    if not fix.needed:
+        return f"Nothing to mend: {fix.before.network} is {fix.before.verdict} and trains ({before})."
+    proved = fix.proved
+    if proved is None or proved.trial is None:
+        return f"No remedy was proved to work on {fix.before.network}, which is {fix.before.verdict} ({before})."
+    return f"{proved.remedy.title} mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
+
+
+def trial_words(trial: "Trial") -> str:
+    """Return what the short runs showed: the middle held-out loss, the accuracy, and the blind predictor's loss."""
+    losses, accuracy = trial.losses, trial.middle_accuracy
+    text = f"held-out loss {number_text(trial.middle_loss)}{_range(losses)}, blind {number_text(trial.blind_loss)}"
+    return text + ("" if accuracy is None else f", accuracy {accuracy:.1%}")
+
+
+def _range(losses: Sequence[float]) -> str:
+    return f" ({number_text(min(losses))} to {number_text(max(losses))} over {len(losses)} seeds)" if len(losses) > 1 else ""

@@ -1,0 +1,11 @@
+"""How do the numbers look?"""
+
+from fathometer.figures.curves import loss_chart
+from fathometer.figures.depth import depth_chart
+from fathometer.figures.numbers import number_text
+from fathometer.figures.probes import probe_chart
+from fathometer.figures.save import save
+from fathometer.figures.sparkline import sparkline
+from fathometer.figures.specification import spec
+
+__all__ = ["depth_chart", "loss_chart", "number_text", "probe_chart", "save", "sparkline", "spec"]

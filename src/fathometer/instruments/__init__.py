@@ -1,0 +1,24 @@
+"""What does happen? Measurements of any module, which it never notices."""
+
+from fathometer.instruments.depth_points import DepthPoint, DepthPoints, find_depth_points
+from fathometer.instruments.geometry import as_rows, correlation, effective_rank, second_moment
+from fathometer.instruments.keep import unchanged
+from fathometer.instruments.sounding import Sounding, first_non_finite, sound
+from fathometer.instruments.taps import ActivationEar, Call, listen
+
+__all__ = [
+    "ActivationEar",
+    "Call",
+    "DepthPoint",
+    "DepthPoints",
+    "Sounding",
+    "as_rows",
+    "correlation",
+    "effective_rank",
+    "find_depth_points",
+    "first_non_finite",
+    "listen",
+    "second_moment",
+    "sound",
+    "unchanged",
+]

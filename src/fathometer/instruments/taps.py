@@ -1,0 +1,105 @@
+"""Listening to a network: the only file with hooks; it always lets go."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from fathometer.contract import main_tensor
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one module: its name, how often it ran before in this pass, what went in and what came out."""
+
+    name: str
+    module: nn.Module
+    index: int
+    inputs: tuple[Any, ...]
+    output: Any
+
+
+OnEnter = Callable[[str, Any], None]
+OnCall = Callable[[Call], None]
+OnGradient = Callable[[Call, Tensor], None]
+
+
+@contextmanager
+def listen(
+    model: nn.Module,
+    names: Iterable[str] | None = None,
+    *,
+    on_enter: OnEnter | None = None,
+    on_call: OnCall | None = None,
+    on_gradient: OnGradient | None = None,
+) -> Iterator[list[Call]]:
+    """Listen to the named modules (all, if None) inside a `with` block, and always let go.
+
+    Without `on_call` every `Call` is kept in the list that is handed out, in the order in which modules finish. With it,
+    nothing is kept. `on_enter` gets a module's name and its inputs before it runs; `on_gradient` gets, during a backward pass,
+    the gradient at the main tensor of each call's output. Hooks are gone after the block, also after an exception.
+    """
+    calls: list[Call] = []
+    counts: dict[str, int] = {}
+    handles: list[RemovableHandle] = []
+    chosen = dict(model.named_modules())
+    keep = calls.append if on_call is None else on_call
+
+    def hook_for(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            call = Call(name, module, counts.get(name, 0), (*args, *kwargs.values()), output)
+            counts[name] = call.index + 1
+            keep(call)
+            tensor = main_tensor(output)
+            if on_gradient is not None and tensor is not None and tensor.requires_grad:
+                tensor.register_hook(lambda gradient: on_gradient(call, gradient))
+
+        return hook
+
+    def enter_hook_for(name: str, enter: OnEnter) -> Callable[..., None]:
+        return lambda module, args, kwargs: enter(name, (*args, *kwargs.values()))
+
+    try:
+        for name in chosen if names is None else names:
+            handles.append(chosen[name].register_forward_hook(hook_for(name), with_kwargs=True))
+            if on_enter is not None:
+                handles.append(chosen[name].register_forward_pre_hook(enter_hook_for(name, on_enter), with_kwargs=True))
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+# Every way that torch offers to call an activation, by the name of the function.
+HEARD = {
+    "relu": "relu", "relu_": "relu", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "elu": "elu", "elu_": "elu",
+    "gelu": "gelu", "silu": "silu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
+    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh",
+}  # fmt: skip
+_FUNCTIONS: dict[Any, str] = {
+    getattr(home, function): name
+    for function, name in HEARD.items()
+    for home in (F, torch, torch.Tensor)
+    if hasattr(home, function)
+}
+
+
+class ActivationEar(TorchFunctionMode):
+    """A `with` block that hears every activation function, called as a module, a function or a method."""
+
+    def __init__(self, on_activation: Callable[[str, Tensor], None]) -> None:
+        super().__init__()
+        self.on_activation = on_activation
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Tell the listener the name of the activation and its input, before the input may be overwritten."""
+        name = _FUNCTIONS.get(func)
+        if name is not None and args and isinstance(args[0], Tensor):
+            self.on_activation(name, args[0].detach())
+        return func(*args, **(kwargs or {}))

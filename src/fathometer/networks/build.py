@@ -1,0 +1,32 @@
+"""From a spec, or a preset's name, to a network ready to train."""
+
+import torch
+
+from fathometer.errors import SpecError
+from fathometer.networks.initialize import initialize
+from fathometer.networks.mlp import MlpNetwork
+from fathometer.spec import Mlp, preset
+
+
+def build(
+    spec: Mlp | str, *, seed: int = 0, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> MlpNetwork:
+    """Return the network of a spec or preset, with the start that `seed` decides.
+
+    `device` and `dtype` are torch's defaults where None; on "meta" the network has shapes and no numbers.
+    Torch's global generators are neither read nor moved. Raises `SpecError` for a preset that is not there.
+
+    >>> build("tanh-50@width=32").blocks[0].linear
+    Linear(in_features=64, out_features=32, bias=True)
+    """
+    spec = preset(spec) if isinstance(spec, str) else spec
+    place = torch.get_default_device() if device is None else torch.device(device)
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not dtype.is_floating_point:
+        raise SpecError(f"`dtype` is {dtype}", "Weights are floating-point numbers", "Try torch.float32")
+    with torch.device("meta"):  # nothing is drawn here, so the global generator stays where it was
+        model = MlpNetwork(spec).to(dtype)
+    if place.type != "meta":
+        model.to_empty(device=place)
+        initialize(model, torch.Generator("cpu").manual_seed(seed))
+    return model

@@ -1,0 +1,47 @@
+"""Activations and norms as torch modules, by the names a spec uses."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from fathometer.activations import LEAKY_SLOPE
+from fathometer.errors import unknown_name
+
+EPSILON = 1e-5  # torch's default for LayerNorm and BatchNorm; RMSNorm gets the same, so that norms differ in nothing else
+
+ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "selu": nn.SELU,
+}
+NORM_MODULES: dict[str, Callable[[int], nn.Module]] = {
+    "layer": lambda width: nn.LayerNorm(width, eps=EPSILON),
+    "rms": lambda width: nn.RMSNorm(width, eps=EPSILON),
+    "batch": lambda width: nn.BatchNorm1d(width, eps=EPSILON),
+}
+
+
+def make_activation(name: str) -> nn.Module:
+    """Return a new module for the activation of that name.
+
+    >>> make_activation("tanh")
+    Tanh()
+    """
+    if name not in ACTIVATION_MODULES:
+        raise unknown_name("activation", name, ACTIVATION_MODULES)
+    return ACTIVATION_MODULES[name]()
+
+
+def make_norm(kind: str | None, width: int) -> nn.Module:
+    """Return a new norm over `width` units; the identity where there is none."""
+    if kind is None:
+        return nn.Identity()
+    if kind not in NORM_MODULES:
+        raise unknown_name("norm", kind, NORM_MODULES)
+    return NORM_MODULES[kind](width)

@@ -1,0 +1,20 @@
+"""How is the whole story told on one page?"""
+
+from fathometer.report.page import Page, render, save
+from fathometer.report.sections import Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
+
+__all__ = [
+    "Banner",
+    "Charts",
+    "Code",
+    "Figure",
+    "Findings",
+    "Page",
+    "Prose",
+    "Remedies",
+    "Section",
+    "Table",
+    "Tried",
+    "render",
+    "save",
+]

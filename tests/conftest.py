@@ -1,0 +1,20 @@
+"""What every test has: one thread, and a seed that is shown on failure."""
+
+import os
+from zlib import crc32
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and numpy start their threads
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # two threads can be many times slower than one for small networks
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Return a seed of the test's own, the same in every run; pytest shows what is printed here when the test fails."""
+    value = crc32(request.node.nodeid.encode()) % 2**31
+    print(f"seed = {value}")
+    return value

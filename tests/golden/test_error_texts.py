@@ -1,0 +1,101 @@
+"""What a user reads when something cannot be: every word is pinned."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fathometer.activations import find_activation
+from fathometer.depth_profile import DepthProfile
+from fathometer.errors import FathometerError
+from fathometer.parametrizations import find_parametrization
+from fathometer.records import Asked, Record, read_json
+from fathometer.spec import Mlp, load_spec, preset, spec_from_dict
+
+Case = Callable[[Path], object]
+
+
+def from_file(text: str) -> Case:
+    """Return the case of a spec file with this text."""
+
+    def load(folder: Path) -> object:
+        (folder / "net.toml").write_text(text, encoding="utf-8")
+        return load_spec(folder / "net.toml")
+
+    return load
+
+
+SPEC_ERRORS: dict[str, Case] = {
+    "an unknown activation": lambda _: find_activation("rleu"),
+    "an unknown activation, nothing near": lambda _: find_activation("quokka"),
+    "an unknown initialisation": lambda _: find_parametrization("orthognal"),
+    "an unknown preset": lambda _: preset("tanh50"),
+    "a preset's unknown field": lambda _: preset("he-50@widht=3"),
+    "a preset's change without =": lambda _: preset("he-50@width"),
+    "a preset's change that cannot be": lambda _: preset("he-50@width=wide"),
+    "a width of 0": lambda _: Mlp(width=0),
+    "a width with a fraction": lambda _: Mlp(width=99.6),
+    "a width that is a word": lambda _: Mlp(width="wide"),
+    "an activation that is a number": lambda _: Mlp(activation=3),
+    "a depth that is True": lambda _: Mlp(depth=True),
+    "a gain that is not finite": lambda _: Mlp(gain=float("nan")),
+    "a negative branch scale": lambda _: Mlp(branch_scale=-0.5),
+    "an unknown residual kind": lambda _: Mlp(residual="prenorm"),
+    "an unknown initialisation of a network": lambda _: Mlp(init="hee"),
+    "an unknown norm": lambda _: Mlp(norm="layernorm"),
+    "a norm without a place": lambda _: Mlp(norm="layer", residual="rezero"),
+    "a branch without a stream": lambda _: Mlp(depth=4, branch_layers=2),
+    "a spec without a family": lambda _: spec_from_dict({"width": 64}),
+    "a spec with a family and a preset": lambda _: spec_from_dict({"family": "mlp", "preset": "he-50"}),
+    "an unknown family": lambda _: spec_from_dict({"family": "mpl"}),
+    "an unknown field": lambda _: spec_from_dict({"family": "mlp", "heads": 8}),
+    "a field of the wrong type": from_file('family = "mlp"\ndepth = "fifty"\n'),
+    "a file that is not TOML": from_file("family = mlp\n"),
+    "no steps": lambda _: Asked(steps=0),
+    "a learning rate of 0": lambda _: Asked(learning_rate=0.0),
+    "a clip of -1": lambda _: Asked(clip=-1.0),
+}
+TARGET_ERRORS: dict[str, Case] = {
+    "a spec file that is not there": lambda folder: load_spec(folder / "net.toml"),
+    "a spec file that is a folder": lambda folder: load_spec(folder),
+}
+RECORD_ERRORS: dict[str, Case] = {
+    "a record of another schema": lambda _: Record.from_dict({"schema": "fathometer.record/99"}),
+    "a record without a schema": lambda _: Record.from_dict({}),
+    "a text that is not JSON": lambda _: read_json(""),
+    "an unknown column": lambda _: DepthProfile("measured", ("1",), {"signals": (1.0,)}),
+}
+FAMILIES = {"spec_errors": SPEC_ERRORS, "target_errors": TARGET_ERRORS, "record_errors": RECORD_ERRORS}
+
+
+def error_text(case: Case, folder: Path) -> str:
+    """Return the error's family and text, with the folder of the test left out."""
+    with pytest.raises(FathometerError) as caught:
+        case(folder)
+    return f"{type(caught.value).__name__}: {caught.value}".replace(str(folder), "FOLDER")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_error_texts(family: str, golden: Callable[[str, str], None], tmp_path: Path) -> None:
+    """Every error of a family reads exactly as its golden file says."""
+    texts = [f"{name}\n    {error_text(case, tmp_path / str(number))}\n" for number, (name, case) in listed(family, tmp_path)]
+
+    golden(family, "\n".join(texts))
+
+
+def listed(family: str, folder: Path) -> list[tuple[int, tuple[str, Case]]]:
+    """Return the numbered cases of a family, each with an empty folder of its own."""
+    cases = list(enumerate(FAMILIES[family].items()))
+    for number, _ in cases:
+        (folder / str(number)).mkdir()
+    return cases
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_error_is_one_paragraph_of_sentences(family: str, tmp_path: Path) -> None:
+    """Every error is one paragraph of at least three sentences with balanced quotation marks and backticks."""
+    for number, (name, case) in listed(family, tmp_path):
+        text = error_text(case, tmp_path / str(number))
+        assert "\n" not in text, name
+        assert sum(text.count(mark) for mark in ".?!") >= 3, name
+        assert (text.count('"') % 2, text.count("`") % 2) == (0, 0), name

@@ -1,0 +1,70 @@
+"""Write the generated tables of the README between their markers."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# A floor of the house begins at the row of the import contract that holds this room.
+FLOOR_BEGINS = {
+    "cli": "7 door",
+    "demo": "6 pages",
+    "diagnosis": "5 questions",
+    "runs": "4 runs",
+    "networks": "3 bench",
+    "report": "2 paper",
+    "records": "1 words",
+}
+
+
+def caption(path: Path) -> str:
+    """Return the first line of a module's docstring, or of a folder's `__init__.py`."""
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def layers(pyproject: str) -> list[list[str]]:
+    """Return the rooms of the import contract, row by row from the top floor down."""
+    contracts = tomllib.loads(pyproject)["tool"]["importlinter"]["contracts"]
+    rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [row.split(" | ") for row in rows]
+
+
+def rooms_table(root: Path = ROOT) -> str:
+    """Return the table of floors, rooms and the question that each answers; a room that is not built yet is left out."""
+    source = root / "src" / "fathometer"
+    lines, floor = ["| floor | room | what it answers |", "|---|---|---|"], ""
+    for row in layers((root / "pyproject.toml").read_text(encoding="utf-8")):
+        floor = next((FLOOR_BEGINS[room] for room in row if room in FLOOR_BEGINS), floor)
+        for room in row:
+            if (source / room / "__init__.py").exists():
+                lines.append(f"| {floor} | `{room}/` | {caption(source / room)} |")
+            elif (source / f"{room}.py").exists():
+                lines.append(f"| {floor} | `{room}` | {caption(source / room)} |")
+    return "\n".join(lines)
+
+
+# A new table is one function, one line here, and its two markers in the README.
+TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table}
+
+
+def between(text: str, name: str) -> str:
+    """Return what stands between the two markers of a table; fail if there are not exactly two."""
+    found = re.findall(rf"<!-- {name}:begin -->\n(.*?)<!-- {name}:end -->", text, re.DOTALL)
+    assert len(found) == 1, f"{len(found)} tables named {name}"
+    return found[0]
+
+
+def renew(text: str) -> str:
+    """Return the text with every generated table written anew."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+        text = text.replace(begin + between(text, name) + end, f"{begin}{table()}\n{end}")
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(renew(readme.read_text(encoding="utf-8")), encoding="utf-8")
