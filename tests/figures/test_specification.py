@@ -1,6 +1,9 @@
 """A chart's specification is small and keeps what it shows."""
 
 import json
+import re
+
+import vl_convert
 
 from fathometer.figures import loss_chart, spec
 
@@ -26,3 +29,17 @@ def test_the_page_ink_names_no_colour():
 
     assert "var(--text)" in config
     assert "#" not in config
+
+
+def test_a_wrapped_legend_leaves_the_title_in_the_picture():
+    """In a narrow picture with long names the legend wraps, and the title stays below the upper edge."""
+    runs = [(f"a rather long name of network number {number}", [[1.0, 0.5]]) for number in range(4)]
+    heights = []
+    for width in (1200, 220):
+        picture = vl_convert.vegalite_to_svg(spec(loss_chart(runs), width=width))
+        top = float(re.search(r'role-title"><g transform="translate\([-\d.]+,([-\d.]+)\)', picture)[1])
+        origin = float(re.search(r'transform="translate\([-\d.]+,([-\d.]+)\)"><g', picture)[1])
+        heights.append(float(re.search(r' height="([\d.]+)"', picture)[1]))
+        assert origin + top > 0
+
+    assert heights[1] > heights[0] + 30  # four rows of labels instead of one

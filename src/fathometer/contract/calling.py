@@ -28,7 +28,7 @@ def arguments_for(model: nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[
     return (inputs,), {}
 
 
-def _signature(model: nn.Module) -> tuple[float, set[str], bool]:
+def _signature(model: nn.Module) -> tuple[int | float, set[str], bool]:
     """Return how many positional arguments `forward` takes, the names it knows, and whether it takes any name."""
     try:
         parameters = inspect.signature(model.forward).parameters.values()

@@ -15,7 +15,6 @@ from fathometer.runs import Trained, train
 
 DEPTH, WIDTH, BATCH_SIZE = 50, 64, 64
 LONG_RUN = 1000  # steps: about 45 times through the training digits
-NUM_PROBED = 11  # the input and ten layers
 Progress = Callable[[str, int, int], None]
 
 
@@ -90,9 +89,8 @@ def _train_long(model: nn.Module, data: Digits, rate: float, seed: int, text: st
 
 
 def _probe(model: nn.Module, data: Digits, seed: int) -> Probes:
-    names = [name for name, module in model.named_modules() if type(module) is nn.Tanh]
-    step = max(1, len(names) // (NUM_PROBED - 1))
-    return probe(model, data, layers=names[::step], seed=seed)
+    layers = [name for name, module in model.named_modules() if type(module) is nn.Tanh]
+    return probe(model, data, layers=layers, seed=seed)
 
 
 def _batches(data: Digits) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -59,15 +59,18 @@ class Evidence:
         return None if last is None or not first else log10_ratio(last, first)
 
     @property
-    def directions_left(self) -> float | None:
-        """Return the effective number of directions in which the samples differ after the last block."""
-        return self.last("rank")
+    def rank_decades(self) -> float | None:
+        """Return log10 of the effective number of directions after the first block over that after the last."""
+        return self.decades("rank")
 
     @property
-    def directions_first(self) -> float | None:
-        """Return the same after the first block."""
-        ends = self.ends("rank")
-        return None if ends is None else ends[0]
+    def plain_depth(self) -> float:
+        """Return the number of blocks that keep nothing of their input: the sum of 1 - shared², the part that is new.
+
+        A block whose shapes differ counts as the average of the others; where none is known every block counts in full.
+        """
+        new = [1 - min(max(value, 0.0), 1.0) ** 2 for _, value in self.profile.known("shared")]
+        return self.depth * sum(new) / len(new) if new else float(self.depth)
 
 
 def has_stream(profile: DepthProfile) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.words import evidence_sentence, layer_rows, trial_words
+from fathometer.diagnosis.words import evidence_sentence, layer_rows, trial_words, worth_showing
 from fathometer.figures import depth_chart, loss_chart
-from fathometer.report import Banner, Charts, Code, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried, render
+from fathometer.report import Banner, Charts, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried, render
 
 if TYPE_CHECKING:
     from fathometer.diagnosis.mend import Attempt, Fix
@@ -54,31 +54,38 @@ def fix_page(fix: "Fix") -> Page:
 def fix_sections(fix: "Fix") -> list[Section]:
     """Return the sections of a fix."""
     sections: list[Section] = [Banner(fix.before.verdict, fix.before.sentence, profile_facts(fix.before.profile))]
-    sections.append(Findings("What was found", fix.before.findings))
-    sections.append(Prose("The proof", (evidence_sentence(fix),)))
-    proved = fix.proved
-    if proved is not None and proved.after is not None:
-        pair = [("before", fix.before.profile), ("after", proved.after.profile)]
-        sections.append(Charts("Before and after", (*figures_of(pair, None), training_figure(fix))))
-    if fix.tried:
-        words = "From least to most invasive. The first that is healthy and trains is kept."
-        sections.append(Remedies("What was tried", tuple(tried_of(fix, attempt) for attempt in fix.tried), words))
-    if fix.code:
-        sections.append(Code("To paste", fix.code, "This is the code that ran. It needs torch alone."))
+    sections += [Findings("What was found", fix.before.findings), Prose("The proof", (evidence_sentence(fix),))]
+    return [*sections, *mending_sections(fix)]
+
+
+def mending_sections(fix: "Fix") -> list[Section]:
+    """Return what was tried with the code to paste, and the profiles and runs before and after."""
+    tried = [attempt for attempt in fix.tried if attempt.outcome != "not tried"]
+    rest = [attempt.remedy.title for attempt in fix.tried if attempt.outcome == "not tried"]
+    words = "From least to most invasive, on copies. The first whose profile is healthy and which then trains is kept."
+    tail = f" Not needed, and not tried: {'; '.join(rest)}." if rest else ""
+    sections: list[Section] = []
+    if tried:
+        sections.append(Remedies("What was tried", tuple(tried_of(fix, attempt) for attempt in tried), words + tail))
+    if fix.proved is not None and fix.proved.after is not None:
+        pair = [("as it was", fix.before.profile), ("mended", fix.proved.after.profile)]
+        forecast = fix.proved.after.forecast
+        words = "" if forecast is None else "The band is theory's forecast for the mended network."
+        sections.append(Charts("Before and after", (*figures_of(pair, forecast), training_figure(fix)), words))
     return sections
 
 
 def figures_of(measured: Sequence[tuple[str, DepthProfile]], forecast: DepthProfile | None) -> tuple[Figure, ...]:
     """Return one figure for each column that is known, the gradient first."""
-    shown = [name for name in DRAWN if any(_worth_drawing(profile, name) for _, profile in measured)]
+    shown = [name for name in DRAWN if any(worth_showing(profile, name) for _, profile in measured)]
     return tuple(Figure(depth_chart(name, measured, forecast), name.capitalize(), SEE[name]) for name in shown)
 
 
 def training_figure(fix: "Fix") -> Figure:
     """Return the loss curves of the short runs before and after."""
-    runs = [("before", [record.losses for record in fix.trial_before.records])]
+    runs = [("as it was", [record.losses for record in fix.trial_before.records])]
     if fix.proved is not None and fix.proved.trial is not None:
-        runs.append(("after", [record.losses for record in fix.proved.trial.records]))
+        runs.append(("mended", [record.losses for record in fix.proved.trial.records]))
     chart = loss_chart(runs, reference=fix.trial_before.blind_loss)
     return Figure(chart, "Short training runs", "Each at the best of three learning rates.", wide=True)
 
@@ -106,11 +113,6 @@ def notebook_html(check: "Preflight") -> str:
 
     page = escape(render(preflight_page(check)), quote=True)
     return f'<iframe srcdoc="{page}" width="100%" height="640" style="border:0" title="Preflight"></iframe>'
-
-
-def _worth_drawing(profile: DepthProfile, name: str) -> bool:
-    known = profile.known(name)
-    return len(known) > 1 and (name not in ("dead", "saturated") or any(value > 0.01 for _, value in known))
 
 
 def _forecast_words(check: "Preflight") -> str:

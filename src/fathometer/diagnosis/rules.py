@@ -1,48 +1,26 @@
 """The rules: pure functions from evidence to a finding, or to silence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf, log10
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
-from fathometer.finding import Finding, decide
-from fathometer.finding.finding import Severity
+from fathometer.diagnosis.limits import (
+    DEAD,
+    LOSS_EXCESS,
+    NAMED,
+    RANK_MAY_BE,
+    STRAIN,
+    UPDATE_LARGE,
+    UPDATE_SMALL,
+    depth_share,
+    limit_of,
+    shares,
+    strain,
+)
+from fathometer.finding import Finding, Verdict, decide
+from fathometer.finding.finding import SEVERITIES
 
 Rule = Callable[[Evidence], Finding | None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Where "at risk" and "will not train" begin for one number."""
-
-    at_risk: float
-    will_not_train: float
-
-    def severity(self, number: float) -> Severity | None:
-        """Return how bad the number is; limits that fall ("too small") count downwards."""
-        sign = 1 if self.will_not_train >= self.at_risk else -1
-        if sign * number >= sign * self.will_not_train:
-            return "will not train"
-        return "at risk" if sign * number >= sign * self.at_risk else None
-
-    def of(self, severity: Severity) -> float:
-        """Return the limit of a severity."""
-        return self.will_not_train if severity == "will not train" else self.at_risk
-
-
-# Decades of second moments. Set on trained networks: JOURNAL.md, "Where the limits come from", has command and table.
-GRADIENT_FALLS = Limits(-4.0, -8.0)  # relative gradient, first block over last
-GRADIENT_GROWS = Limits(1.5, 3.7)
-SIGNAL_FALLS = Limits(-7.0, -15.0)  # signal, last block over first
-SIGNAL_GROWS = Limits(4.0, 7.0)
-SPREAD_FALLS = Limits(-1.75, -2.5)  # spread of the samples, last block over input, where the rank is low too
-SPREAD_ALONE = Limits(-5.0, -8.0)  # the same where the rank is not known or not low
-LOW_RANK = 2.0  # effective number of directions left
-DEAD = Limits(0.75, 0.98)  # a network whose samples are one has about half of its ReLUs off for all of them: not dead
-SATURATED = Limits(0.3, 0.7)
-LOSS_EXCESS = Limits(10.0, inf)  # nats above ln C
-UPDATE_LARGE = Limits(0.1, 0.5)  # one step over the weights, middle block
-UPDATE_SMALL = Limits(1e-6, 1e-8)  # the same, fastest block
 
 
 def non_finite(evidence: Evidence) -> Finding | None:
@@ -69,94 +47,93 @@ def dead_units(evidence: Evidence) -> Finding | None:
 
 
 def saturation(evidence: Evidence) -> Finding | None:
-    """Find a block whose activations sit where they are flat."""
+    """Find blocks whose activations sit where they are flat."""
     known = evidence.profile.known("saturated")
     if not known:
         return None
     index, share = max(known, key=lambda item: item[1])
-    severity = SATURATED.severity(share)
-    if severity is None:
-        return None
     where = evidence.profile.points[index]
     sentence = f"{share:.0%} of the activations in {where} are flat: their slope is under 1% of the largest."
-    return Finding("saturation", severity, sentence, share, SATURATED.of(severity), "saturated", (where,), INITIALISE)
+    return _graded(evidence, "saturation", share, sentence, "saturated", (where,), INITIALISE)
 
 
 def exploding_signal(evidence: Evidence) -> Finding | None:
     """Find activations that grow with depth."""
-    return _signal(evidence, "exploding_signal", SIGNAL_GROWS, "grows")
+    return _signal(evidence, "exploding_signal", "grows")
 
 
 def vanishing_signal(evidence: Evidence) -> Finding | None:
     """Find activations that shrink with depth."""
-    return _signal(evidence, "vanishing_signal", SIGNAL_FALLS, "shrinks")
+    return _signal(evidence, "vanishing_signal", "shrinks")
 
 
-def _signal(evidence: Evidence, cause: str, limits: Limits, verb: str) -> Finding | None:
+def _signal(evidence: Evidence, cause: str, verb: str) -> Finding | None:
     decades = evidence.decades("signal")
-    severity = None if decades is None else limits.severity(-decades)
-    if decades is None or severity is None:
+    if decades is None:
         return None
     sentence = f"The signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
     remedies = (*INITIALISE, "scale_branches", "add_norm")
-    return Finding(cause, severity, sentence, -decades, limits.of(severity), "signal", _ends(evidence), remedies)
+    return _graded(evidence, cause, -decades, sentence, "signal", _ends(evidence), remedies)
 
 
 def vanishing_gradient(evidence: Evidence) -> Finding | None:
     """Find a gradient that fades on its way back to the first block."""
-    return _gradient(
-        evidence, "vanishing_gradient", GRADIENT_FALLS, SIGNAL_FALLS, "is {} smaller at the first block than at the last"
-    )
+    return _gradient(evidence, "vanishing_gradient", "smaller")
 
 
 def exploding_gradient(evidence: Evidence) -> Finding | None:
     """Find a gradient that grows on its way back to the first block."""
-    return _gradient(
-        evidence, "exploding_gradient", GRADIENT_GROWS, SIGNAL_GROWS, "is {} larger at the first block than at the last"
-    )
+    return _gradient(evidence, "exploding_gradient", "larger")
 
 
-def _gradient(evidence: Evidence, cause: str, limits: Limits, with_signal: Limits, words: str) -> Finding | None:
-    """Judge the gradient over the size of what it pulls at; where signal and gradient fade together, by the signal's limits."""
-    relative, plain, signal = evidence.relative_gradient_decades, evidence.decades("gradient"), evidence.decades("signal")
+def _gradient(evidence: Evidence, cause: str, word: str) -> Finding | None:
+    """Judge the gradient over the size of what it pulls at: one that only mirrors the signal is the signal's trouble."""
+    relative, plain = evidence.relative_gradient_decades, evidence.decades("gradient")
     if relative is None or plain is None:
         return None
-    severity, number, limit = limits.severity(relative), relative, limits
-    if severity is None and signal is not None:
-        both = min(plain, -signal) if with_signal.at_risk > 0 else max(plain, -signal)
-        severity, number, limit = with_signal.severity(both), plain, with_signal
-    if severity is None:
-        return None
-    sentence = f"The gradient {words.format(times(abs(plain)))}{_per_block(evidence, 'gradient', backwards=True)}."
+    shown, note = (plain, "") if plain * relative > 0 else (relative, ", for the size of the signal there")
+    per_block = _per_block(evidence, "gradient", backwards=True) if not note else ""
+    sentence = f"The gradient is {times(abs(shown))} {word} at the first block than at the last{note}{per_block}."
     remedies = (*INITIALISE, "swap_activation", "clip", "add_norm", "add_residual")
-    return Finding(cause, severity, sentence, number, limit.of(severity), "gradient", _ends(evidence), remedies)
+    return _graded(evidence, cause, relative, sentence, "gradient", _ends(evidence), remedies)
 
 
 def correlation_collapse(evidence: Evidence) -> Finding | None:
     """Find samples that become one vector with depth."""
-    decades, directions = evidence.spread_decades, evidence.directions_left
+    decades = evidence.spread_decades
     if decades is None:
         return None
-    low_rank = directions is not None and directions < LOW_RANK
-    severity = (SPREAD_FALLS if low_rank else SPREAD_ALONE).severity(decades)
-    if severity is None:
-        return None
-    limits = SPREAD_FALLS if low_rank else SPREAD_ALONE
     sentence = f"What tells two samples apart is {times(-decades)} smaller after the last block than at the input."
     remedies = (*INITIALISE, "swap_activation", "scale_branches", "add_residual")
-    return Finding(
-        "correlation_collapse", severity, sentence, decades, limits.of(severity), "spread", evidence.profile.points[-1:], remedies
-    )
+    return _graded(evidence, "correlation_collapse", decades, sentence, "spread", evidence.profile.points[-1:], remedies)
 
 
 def rank_collapse(evidence: Evidence) -> Finding | None:
-    """Find activations that keep a single direction of many, while the samples still differ."""
-    directions, entering = evidence.directions_left, evidence.directions_first
-    if directions is None or entering is None or evidence.depth < 2 or entering < 3 or directions >= 1.2:
+    """Find activations that keep a few directions of many."""
+    ends = evidence.ends("rank")
+    if ends is None:
         return None
-    sentence = f"The samples differ in {directions:.1f} directions after the last block, and in {entering:.1f} after the first."
+    first, last = ends
+    sentence = f"The samples differ in {last:.1f} directions after the last block, and in {first:.1f} after the first."
     remedies = ("initialise_orthogonal", "add_norm", "add_residual")
-    return Finding("rank_collapse", "at risk", sentence, directions, 1.2, "rank", evidence.profile.points[-1:], remedies)
+    return _graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+
+
+def _graded(
+    evidence: Evidence, cause: str, number: float, sentence: str, column: str, points: tuple[str, ...], remedies: tuple[str, ...]
+) -> Finding | None:
+    """Return the finding of a cause that adds to the strain, if the strain is too much and this is a large part of it.
+
+    Its limit is the number at which the severity would begin, were all troubles to shrink together.
+    """
+    used, total = shares(evidence), strain(evidence)
+    severity = STRAIN.severity(total)
+    if severity is None or used.get(cause, 0.0) < NAMED * max(used.values()) or not used.get(cause):
+        return None
+    limit = limit_of(cause, number, used[cause] * STRAIN.of(severity) / total)
+    if depth_share(evidence) >= 0.3:
+        sentence += f" Over {evidence.plain_depth:.0f} blocks that keep nothing of their input a network bears less of this."
+    return Finding(cause, severity, sentence, number, limit, column, points, remedies)
 
 
 def initial_loss(evidence: Evidence) -> Finding | None:
@@ -189,6 +166,7 @@ def update_size(evidence: Evidence) -> Finding | None:
     return None
 
 
+STOPPERS = ("non_finite", "dead_units")  # nothing passes: whatever else is measured follows from it
 INITIALISE = ("initialise", "initialise_orthogonal", "initialise_by_measurement")
 # Roots before consequences: among findings of one severity the first here is named first.
 RULES: dict[str, Rule] = {
@@ -204,25 +182,27 @@ RULES: dict[str, Rule] = {
     "update_size": update_size,
     "initial_loss": initial_loss,
 }
-_ORDER: tuple[Severity, ...] = ("will not train", "at risk", "note")
+MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence of the first
 
 
 def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
     """Return the findings of all rules but the ignored ones, the worst first, roots before consequences."""
-    findings = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
-    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+    found = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    grave = [finding for finding in found if finding.severity != "note"]
+    stopped = bool(grave) and grave[0].severity == "will not train" and grave[0].cause in STOPPERS
+    return [*grave[: 1 if stopped else MOST_FINDINGS], *(finding for finding in found if finding.severity == "note")]
 
 
 def enough_is_known(evidence: Evidence) -> bool:
-    """Return whether "healthy" may be said: the signal and the gradient are known, and whether samples stay apart."""
+    """Return whether "healthy" may be said: signal and gradient are known, and an unknown rank could not turn the scale."""
     if evidence.decades("signal") is None and evidence.depth > 1:
         return False
-    spread = evidence.spread_decades
-    undecided = spread is not None and SPREAD_FALLS.severity(spread) is not None and evidence.directions_left is None
-    return evidence.last("gradient") is not None and not undecided
+    unknown = RANK_MAY_BE if evidence.rank_decades is None and evidence.depth > 1 else 0.0
+    return evidence.last("gradient") is not None and STRAIN.severity(strain(evidence) + unknown) is None
 
 
-def verdict_of(findings: list[Finding], evidence: Evidence) -> str:
+def verdict_of(findings: list[Finding], evidence: Evidence) -> Verdict:
     """Return the verdict that follows from the findings and from what is known."""
     return decide(findings, known=enough_is_known(evidence))
 

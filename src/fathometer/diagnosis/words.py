@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING
 
+from fathometer.diagnosis.evidence import has_stream
 from fathometer.figures import number_text, sparkline
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def preflight_lines(check: "Preflight") -> list[str]:
 
 def layer_rows(profile: "DepthProfile") -> list[tuple[str, ...]]:
     """Return one row of texts for each depth point (first, last and evenly between), for the columns that are known."""
-    columns = [name for name in SHOWN if profile.known(name)]
+    columns = [name for name in SHOWN if worth_showing(profile, name)]
     count = len(profile)
     step = max(1, -(-(count - 1) // (MOST_ROWS - 1)))
     chosen = sorted({*range(0, count, step), count - 1})
@@ -42,11 +43,19 @@ def layer_rows(profile: "DepthProfile") -> list[tuple[str, ...]]:
     return [header, *((str(i + 1), profile.points[i], *(number_text(profile.column(c)[i]) for c in columns)) for i in chosen)]
 
 
+def worth_showing(profile: "DepthProfile", name: str) -> bool:
+    """Return whether a column says something: it is known; shares are not all 0; a branch has a stream to add to."""
+    known = profile.known(name)
+    if name in ("dead", "saturated"):
+        return any(value > 0.01 for _, value in known)
+    return bool(known) and (name != "branch_ratio" or has_stream(profile))
+
+
 def _profile_lines(profile: "DepthProfile", forecast: "DepthProfile | None") -> list[str]:
     lines = []
     for name in SHOWN:
         known = profile.known(name)
-        if known:
+        if worth_showing(profile, name):
             line = sparkline(profile.column(name), log=name in LOG)
             ends = f"{number_text(known[0][1])} → {number_text(known[-1][1])}"
             theory = [] if forecast is None else forecast.known(name)

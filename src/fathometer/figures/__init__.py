@@ -1,5 +1,6 @@
 """How do the numbers look?"""
 
+from fathometer.figures.beside import beside
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
 from fathometer.figures.numbers import number_text
@@ -8,4 +9,4 @@ from fathometer.figures.save import save
 from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
-__all__ = ["depth_chart", "loss_chart", "number_text", "probe_chart", "save", "sparkline", "spec"]
+__all__ = ["beside", "depth_chart", "loss_chart", "number_text", "probe_chart", "save", "sparkline", "spec"]

@@ -12,7 +12,12 @@ _DIGITS = 6  # more than a screen can show
 def spec(chart: alt.TopLevelMixin, ink: Ink = "light", width: int | Literal["container"] = WIDTH) -> dict[str, Any]:
     """Return the chart's Vega-Lite specification in that ink and width (in pixels, or that of the element around it)."""
     table = _with_shared_data(chart.to_dict())
-    return table | {"config": config(ink), "width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    if "hconcat" in table:  # charts side by side have widths of their own
+        return table | {"config": config(ink)}
+    look = {"config": config(ink), "width": width}
+    # A width in pixels is that of the plot itself: with "fit-x" a legend that wraps would push the title out of the picture.
+    fit = {"autosize": {"type": "fit-x", "contains": "padding"}} if width == "container" else {}
+    return table | look | fit
 
 
 def _with_shared_data(table: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def legend(labels: Sequence[str], forecast: str | None = None) -> alt.Legend | N
     if len(entries) < 2:
         return None
     columns = alt.expr(f"width >= {sum(entries):.0f} ? {len(entries)} : max(1, floor(width / {max(entries):.0f}))")
-    look = {"symbolType": "circle", "symbolSize": 50, "symbolOpacity": 1, "symbolStrokeColor": "transparent"}
+    look = {"symbolType": "circle", "symbolSize": 50, "symbolOpacity": 1, "symbolStrokeWidth": 0}
     return alt.Legend(columns=columns, **look)
 
 
@@ -111,9 +111,9 @@ def _legend(colour: dict[str, str]) -> dict[str, Any]:
 
 def _styles(colour: dict[str, str]) -> dict[str, Any]:
     return {
-        "forecast-band": {"opacity": 0.22, "strokeOpacity": 0},
+        "forecast-band": {"opacity": 0.22},
         "forecast-line": {"strokeWidth": 1.5},
-        "seed-band": {"opacity": 0.22, "strokeOpacity": 0},
+        "seed-band": {"opacity": 0.22},
         "line": {"strokeWidth": 1.2},
         "curve": {"strokeWidth": 1.8},
         "dot": {"filled": True, "opacity": 1, "stroke": colour["paper"], "strokeWidth": 0.8},

@@ -33,7 +33,7 @@ def prose(section: Prose, numbers: Numbers) -> Html:
 def charts(section: Charts, numbers: Numbers) -> Html:
     figures = [(figure, next(numbers)) for figure in section.figures]
     first = any(number == 1 for _, number in figures)
-    hint = "Point at a block, or press ← and → on a chart: the block is marked in every chart of the page."
+    hint = "Point at a block, or press ← and → on a chart: every chart marks it."
     grid = element("div", *(_figure(figure, number) for figure, number in figures), class_="grid")
     return _section(section.title, *_paragraphs(section.introduction), element("p", hint, class_="hint") if first else "", grid)
 

@@ -84,7 +84,7 @@ class Mlp:
 
     @property
     def branch_multiplier(self) -> float:
-        """Return the number that multiplies each branch at initialisation (ReZero: 0; highway: the mean of its gate)."""
+        """Return the number that multiplies each branch at initialisation (ReZero: 0; a highway block has a gate instead)."""
         if self.residual == "scaled":
             return self.depth**-0.5
         if self.residual == "rezero":

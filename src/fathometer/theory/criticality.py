@@ -1,4 +1,4 @@
-"""Where do signal and gradient survive? Fixed points, depth scales, and the edge of chaos.
+"""Where signal and gradient survive: fixed points, the edge of chaos.
 
 Letters: q* the length that layers settle at, c* the correlation, χ₁ slope at c = 1, χ_c* slope at c*, σ_w² and σ_b²
 weight and bias variance, V(q) the length map.

@@ -1,4 +1,4 @@
-"""What one layer of infinite width does to the signal, and to its gradient.
+"""What one layer of infinite width does to signal and gradient.
 
 Letters: q length (second moment) of the pre-activations, c correlation of two samples, φ activation, φ′ its slope,
 σ_w² weight variance (fan_in times that of one weight), σ_b² bias variance, χ slope: the growth of the gradient.
