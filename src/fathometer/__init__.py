@@ -13,6 +13,7 @@ _PUBLIC = {
     "Mlp": "fathometer.spec",
     "Remedy": "fathometer.finding",
     "build": "fathometer.networks",
+    "deepen": "fathometer.networks",
     "forecast": "fathometer.theory",
     "mend": "fathometer.diagnosis",
     "preflight": "fathometer.diagnosis",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fathometer.finding import Remedy as Remedy
     from fathometer.lenses import probe as probe
     from fathometer.networks import build as build
+    from fathometer.networks import deepen as deepen
     from fathometer.runs import train as train
     from fathometer.spec import Mlp as Mlp
     from fathometer.spec import preset as preset

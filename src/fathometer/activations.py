@@ -14,6 +14,7 @@ SELU_SCALE, SELU_ALPHA = (
     1.0507009873554805,
     1.6732632423543772,
 )  # Klambauer et al. 2017, "Self-normalizing neural networks"
+GELU_OUTER, GELU_CUBE = (2 / np.pi) ** 0.5, 0.044715  # Hendrycks & Gimpel 2016; GPT-2 computes its GELU so
 LEAKY_SLOPE = 0.01  # torch's default
 
 
@@ -67,6 +68,15 @@ def _elu_slope(x: Array) -> Array:
     return np.where(x > 0, 1.0, np.exp(np.minimum(x, 0)))
 
 
+def _gelu_tanh(x: Array) -> Array:
+    return x / 2 * (1 + np.tanh(GELU_OUTER * (x + GELU_CUBE * x**3)))
+
+
+def _gelu_tanh_slope(x: Array) -> Array:
+    tanh = np.tanh(GELU_OUTER * (x + GELU_CUBE * x**3))
+    return (1 + tanh) / 2 + x / 2 * (1 - tanh**2) * GELU_OUTER * (1 + 3 * GELU_CUBE * x**2)
+
+
 def _silu_slope(x: Array) -> Array:
     return expit(x) * (1 + x * expit(-x))
 
@@ -100,6 +110,7 @@ _ALL = (
     ),
     Activation("elu", _elu, _elu_slope, kinks=(0.0,)),
     Activation("gelu", lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_density(x)),
+    Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_slope),
     Activation("silu", lambda x: x * expit(x), _silu_slope),
     Activation("tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2, saturates=True, classic_gain=5 / 3),
     Activation("sigmoid", expit, lambda x: expit(x) * expit(-x), saturates=True, classic_gain=1.0),

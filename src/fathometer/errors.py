@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED, SHOWN = 30, 6  # a longer list of names is not listed in full
+
 
 class FathometerError(ValueError):
     """A mistake that the user can mend; the family of all errors raised on purpose.
@@ -47,9 +49,12 @@ def unknown_name(kind: str, given: str, known: Iterable[str], error: type[Fathom
     'There is no activation named "rleu". The known ones are: relu, tanh. Did you mean "relu"?'
     """
     names = list(known)
-    near = get_close_matches(given, names, n=1, cutoff=0.4)
+    near = get_close_matches(given, names, n=SHOWN, cutoff=0.4)
     mend = f'Did you mean "{near[0]}"?' if near else "Take one of these"
-    return error(f'There is no {kind} named "{given}"', f"The known ones are: {', '.join(names)}", mend)
+    listed = f"The known ones are: {', '.join(names)}"
+    if len(names) > LISTED:
+        listed = f"The nearest of {len(names)} are: {', '.join(near or names[:SHOWN])}"
+    return error(f'There is no {kind} named "{given}"', listed, mend)
 
 
 def _sentence(text: str) -> str:

@@ -10,7 +10,8 @@ from fathometer.depth_profile import DepthProfile
 from fathometer.errors import FathometerError
 from fathometer.parametrizations import find_parametrization
 from fathometer.records import Asked, Record, read_json
-from fathometer.spec import Mlp, load_spec, preset, spec_from_dict
+from fathometer.scaling import forward_flops
+from fathometer.spec import ConvNet, Mlp, Transformer, load_spec, preset, spec_from_dict
 
 Case = Callable[[Path], object]
 
@@ -51,6 +52,27 @@ SPEC_ERRORS: dict[str, Case] = {
     "an unknown field": lambda _: spec_from_dict({"family": "mlp", "heads": 8}),
     "a field of the wrong type": from_file('family = "mlp"\ndepth = "fifty"\n'),
     "a file that is not TOML": from_file("family = mlp\n"),
+    "a width that heads do not divide": lambda _: Transformer(width=100, heads=8),
+    "a width below the heads": lambda _: Transformer(width=4, heads=8),
+    "heads of odd width under RoPE": lambda _: Transformer(width=100, heads=4, positions="rope"),
+    "key-value heads that do not divide": lambda _: Transformer(kv_heads=5),
+    "more key-value heads than heads": lambda _: Transformer(kv_heads=24),
+    "a residual kind that no transformer has": lambda _: Transformer(residual="highway"),
+    "a norm that no transformer has": lambda _: Transformer(norm="rmsnorm"),
+    "unknown positions": lambda _: Transformer(positions="rotary"),
+    "norm scaling without pre-norm": lambda _: Transformer(norm_scaling=True, residual="post-norm"),
+    "a flag that is a word": lambda _: preset("gpt2@tied=maybe"),
+    "a dropout of 1": lambda _: Transformer(dropout=1.0),
+    "a soft-cap of 0": lambda _: Transformer(logit_softcap=0.0),
+    "a transformer's unknown field": lambda _: preset("gpt2@head=8"),
+    "a CIFAR depth that cannot be": lambda _: preset("resnet-20@depth=51"),
+    "an ImageNet depth that cannot be": lambda _: ConvNet(layout="imagenet", depth=49),
+    "a depth that its block cannot have": lambda _: ConvNet(layout="imagenet", block="basic", depth=50),
+    "stages of the wrong number": lambda _: ConvNet(layout="imagenet", depth=18, stages=(2, 2, 2)),
+    "stages that make another depth": lambda _: ConvNet(depth=20, stages=(3, 3, 4)),
+    "zero where there is no shortcut": lambda _: ConvNet(residual="none", zero_init_last=True),
+    "a convnet's unknown norm": lambda _: ConvNet(norm="rms"),
+    "more tokens than positions": lambda _: forward_flops(preset("gpt2"), tokens=2048),
     "no steps": lambda _: Asked(steps=0),
     "a learning rate of 0": lambda _: Asked(learning_rate=0.0),
     "a clip of -1": lambda _: Asked(clip=-1.0),

@@ -1,32 +1,68 @@
 """Building: seeded, anywhere, and without a trace in torch's generators."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from fathometer.errors import SpecError
 from fathometer.networks import build
-from fathometer.spec import PRESETS, RESIDUAL_KINDS, Mlp
+from fathometer.scaling import num_parameters
+from fathometer.spec import PRESETS, RESIDUAL_KINDS, ConvNet, Mlp, Spec, Transformer
+
+MLPS = [name for name, entry in PRESETS.items() if isinstance(entry.spec, Mlp)]
+NARROW = ["gpt2@width=128,vocabulary=500", "llama3-8b@width=64,vocabulary=500", "gpt3-175b@width=16,vocabulary=500"]
+
+
+def example(spec: Spec) -> torch.Tensor:
+    """Return two inputs that a network of this spec takes; images are smaller than its own."""
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(spec, Transformer):
+        return torch.randint(0, spec.vocabulary, (2, min(8, spec.context)), generator=generator)
+    shape = (spec.channels, 32, 32) if isinstance(spec, ConvNet) else (spec.inputs,)
+    return torch.randn(2, *shape, generator=generator)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_can_be_built_and_run(name: str) -> None:
-    """A preset is a network that runs forward to finite numbers."""
-    assert build(name)(torch.ones(2, 64)).isfinite().all()
+def test_every_preset_can_be_built_in_full_size(name: str) -> None:
+    """Every preset has its shapes on the meta device at once, as many numbers as the closed form says."""
+    model = build(name, device="meta")
+
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert sum(parameter.numel() for parameter in model.parameters()) == num_parameters(model.spec)
 
 
-@pytest.mark.parametrize("kind", RESIDUAL_KINDS)
-def test_building_leaves_the_global_generator_alone(kind: str) -> None:
+@pytest.mark.parametrize(("name", "outputs"), [("gpt3-175b", (2, 8, 50257)), ("resnet-152", (2, 1000)), ("tanh-50", (2, 10))])
+def test_on_meta_a_network_runs_without_numbers(name: str, outputs: tuple[int, ...]) -> None:
+    """GPT-3 in full size takes tokens and gives logits, all shape and no memory; so do the other families."""
+    model = build(name, device="meta")
+
+    assert model(example(model.spec).to("meta")).shape == outputs
+
+
+@pytest.mark.parametrize("name", [*MLPS, "resnet-20", "plain-56", "resnet-18@width=8", "resnet-50@width=8", *NARROW])
+def test_a_preset_runs(name: str) -> None:
+    """A preset of each family, narrow where it is large, runs forward to finite numbers."""
+    model = build(name)
+
+    assert model(example(model.spec)).isfinite().all()
+
+
+SPECS: dict[str, Spec] = {
+    **{kind: Mlp(depth=2, width=8, residual=kind) for kind in RESIDUAL_KINDS},
+    "convnet": ConvNet(depth=8, width=4),
+    "transformer": Transformer(depth=2, width=8, vocabulary=5, context=4, tied=False),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_building_leaves_the_global_generator_alone(name: str) -> None:
     """Torch's generator is neither read nor moved: its state is the same, and another state gives the same network."""
-    spec = Mlp(depth=2, width=8, residual=kind)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = build(spec)
+    first = build(SPECS[name])
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(2)
 
-    assert torch.equal(first.readout.weight, build(spec).readout.weight)
+    assert torch.equal(first.readout.weight, build(SPECS[name]).readout.weight)
 
 
 def test_the_seed_decides() -> None:
@@ -35,21 +71,15 @@ def test_the_seed_decides() -> None:
     assert not torch.equal(build("mlp-5", seed=3).readout.weight, build("mlp-5", seed=4).readout.weight)
 
 
-def test_one_seed_gives_one_network_in_every_dtype() -> None:
+@pytest.mark.parametrize("name", ["mlp-5", "resnet-20@width=4", NARROW[0]])
+def test_one_seed_gives_one_network_in_every_dtype(name: str) -> None:
     """A network in another dtype is the float32 network, rounded."""
-    single, half = build("mlp-5"), build("mlp-5", dtype=torch.bfloat16)
+    single, half = build(name).state_dict(), build(name, dtype=torch.bfloat16).state_dict()
 
-    assert half.readout.weight.dtype == torch.bfloat16
-    assert torch.equal(single.readout.weight.to(torch.bfloat16), half.readout.weight)
+    for key, value in single.items():
+        assert half[key].dtype == (torch.bfloat16 if value.is_floating_point() else value.dtype)
+        assert torch.equal(value.to(half[key].dtype), half[key])
     assert build("mlp-5", dtype=torch.float64).blocks[0].linear.bias.dtype == torch.float64
-
-
-def test_on_meta_there_are_shapes_and_no_numbers() -> None:
-    """A network too big for any machine has its shapes at once."""
-    model = build(replace(PRESETS["residual-1000"].spec, width=65_536), device="meta")
-
-    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
-    assert model(torch.empty(2, 64, device="meta")).shape == (2, 10)
 
 
 def test_torchs_default_device_and_dtype_are_met() -> None:

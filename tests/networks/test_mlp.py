@@ -27,7 +27,7 @@ def test_the_parts_of_a_plain_network_have_their_roles() -> None:
 
     assert model.stem is None
     assert isinstance(model.final_norm, nn.Identity)
-    assert [(role, tuple(matrix.weight.shape)) for role, matrix in model.linears()] == [
+    assert [(role, tuple(matrix.weight.shape)) for role, matrix in model.matrices()] == [
         ("input", (16, 9)),
         ("hidden", (16, 16)),
         ("hidden", (16, 16)),
@@ -39,7 +39,7 @@ def test_the_parts_of_a_residual_network_have_their_roles() -> None:
     """With a stream the stem has the role "input", and the last matrix of each branch one of its own."""
     model = build(Mlp(depth=2, width=16, residual="plain", branch_layers=2))
 
-    roles = [role for role, _ in model.linears()]
+    roles = [role for role, _ in model.matrices()]
     assert roles == ["input", "hidden", "branch_last", "hidden", "branch_last", "output"]
 
 

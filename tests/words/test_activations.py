@@ -17,6 +17,7 @@ TORCH: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, LEAKY_SLOPE),
     "elu": torch.nn.functional.elu,
     "gelu": torch.nn.functional.gelu,
+    "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
     "silu": torch.nn.functional.silu,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
@@ -104,7 +105,7 @@ def test_saturates_means_that_both_ends_are_flat(activation: Activation) -> None
 @EVERY
 def test_the_classic_gain_is_the_textbook_one(activation: Activation) -> None:
     """The classic gain is torch's `calculate_gain`, and None where torch has none."""
-    if activation.name in ("elu", "gelu", "silu"):
+    if activation.name in ("elu", "gelu", "gelu_tanh", "silu"):
         assert activation.classic_gain is None
         return
     parameter = LEAKY_SLOPE if activation.name == "leaky_relu" else None

@@ -55,6 +55,15 @@ def test_an_unknown_name_can_be_of_any_family() -> None:
     assert type(unknown_name("column", "x", ["y"])) is SpecError
 
 
+def test_a_long_list_is_not_listed() -> None:
+    """Of more than thirty names only the nearest are shown; of thirty all are."""
+    names = [f"net-{number}" for number in range(31)]
+
+    assert unknown_name("preset", "nett-17", names).expected.startswith("The nearest of 31 are: net-17, ")
+    assert unknown_name("preset", "quokka", names).expected == "The nearest of 31 are: net-0, net-1, net-2, net-3, net-4, net-5"
+    assert unknown_name("preset", "nett-17", names[:30]).expected == f"The known ones are: {', '.join(names[:30])}"
+
+
 @settings(deadline=None)
 @given(given=st.text(), known=st.lists(st.text(min_size=1), min_size=1, max_size=5))
 def test_an_unknown_name_lists_every_known_one(given: str, known: list[str]) -> None:

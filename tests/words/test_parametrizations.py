@@ -15,7 +15,7 @@ SHAPES = [(300, 300), (200, 400), (400, 200)]
 RELU = 2**0.5
 tensors = st.builds(
     Tensor,
-    role=st.sampled_from(["input", "hidden", "branch_last", "output"]),
+    role=st.sampled_from(["input", "embedding", "query_key", "hidden", "branch_last", "output"]),
     fan_in=st.integers(1, 100_000),
     fan_out=st.integers(1, 100_000),
     depth=st.integers(1, 1000),
@@ -83,11 +83,11 @@ def test_the_std_of_a_square_matrix(name: str, std: float) -> None:
     assert scale_of(name).weight_std == pytest.approx(std, rel=1e-12)  # two square roots, rounded
 
 
-def test_only_he_and_orthogonal_know_the_activation() -> None:
-    """The gain of the activation moves He, orthogonal and Fixup, and no other."""
+def test_those_that_start_from_he_or_orthogonal_know_the_activation() -> None:
+    """The gain of the activation moves He, orthogonal, Fixup, and μP and its kin, which start from He's; and no other."""
     moved = [name for name in PARAMETRIZATIONS if scale_of(name) != scale_of(name, activation_gain=1.0)]
 
-    assert moved == ["he", "orthogonal", "fixup"]
+    assert moved == ["he", "orthogonal", "fixup", "mup", "depth-mup", "completep"]
 
 
 def test_fixup_of_resnet_38() -> None:
@@ -126,8 +126,8 @@ def test_a_scale_is_finite_and_shrinks_with_fan_in(name: str, tensor: Tensor) ->
 
 
 def test_a_parametrization_is_filed_under_its_name() -> None:
-    """The catalogue's keys are the names of the functions."""
-    assert [function.__name__ for function in PARAMETRIZATIONS.values()] == list(PARAMETRIZATIONS)
+    """The catalogue's keys are the names of the functions, with hyphens."""
+    assert [function.__name__.replace("_", "-") for function in PARAMETRIZATIONS.values()] == list(PARAMETRIZATIONS)
 
 
 def test_an_unknown_parametrization_is_a_spec_error() -> None:

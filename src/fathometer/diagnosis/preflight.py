@@ -18,7 +18,7 @@ from fathometer.diagnosis.rules import RULES, judge, verdict_of
 from fathometer.errors import ModelError, RecordError, unknown_name
 from fathometer.finding import Finding, Verdict
 from fathometer.records import check_schema, read_json
-from fathometer.spec import Mlp, preset
+from fathometer.spec import Spec, preset
 
 SCHEMA = "fathometer.preflight/1"
 
@@ -107,7 +107,7 @@ class Preflight:
 
 
 def preflight(
-    model: nn.Module | Mlp | str,
+    model: nn.Module | Spec | str,
     batch: Any = None,
     *,
     loss_fn: LossFunction | None = None,
@@ -143,16 +143,16 @@ def preflight(
     )
 
 
-def name_of(model: nn.Module | Mlp | str) -> str:
+def name_of(model: nn.Module | Spec | str) -> str:
     """Return what to call a network: the preset's name, or the class."""
     return model if isinstance(model, str) else type(model).__name__
 
 
-def case_of(model: nn.Module | Mlp | str, batch: Any, *, loss_fn: LossFunction | None = None, seed: int = 0) -> Case:
+def case_of(model: nn.Module | Spec | str, batch: Any, *, loss_fn: LossFunction | None = None, seed: int = 0) -> Case:
     """Return the case of a module, a spec or a preset's name; a spec is built and brings its own batch."""
     if isinstance(model, str):
         model = preset(model)
-    if isinstance(model, Mlp):
+    if isinstance(model, Spec):
         from fathometer.diagnosis.own_batch import own_batch
         from fathometer.networks import build
 

@@ -3,14 +3,18 @@
 import torch
 
 from fathometer.errors import SpecError
+from fathometer.networks.convnet import ConvNetwork
 from fathometer.networks.initialize import initialize
 from fathometer.networks.mlp import MlpNetwork
-from fathometer.spec import Mlp, preset
+from fathometer.networks.transformer import TransformerNetwork
+from fathometer.spec import ConvNet, Mlp, Spec, preset
+
+Network = MlpNetwork | ConvNetwork | TransformerNetwork
 
 
 def build(
-    spec: Mlp | str, *, seed: int = 0, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-) -> MlpNetwork:
+    spec: Spec | str, *, seed: int = 0, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> Network:
     """Return the network of a spec or preset, with the start that `seed` decides.
 
     `device` and `dtype` are torch's defaults where None; on "meta" the network has shapes and no numbers.
@@ -25,8 +29,15 @@ def build(
     if not dtype.is_floating_point:
         raise SpecError(f"`dtype` is {dtype}", "Weights are floating-point numbers", "Try torch.float32")
     with torch.device("meta"):  # nothing is drawn here, so the global generator stays where it was
-        model = MlpNetwork(spec).to(dtype)
+        model = network_of(spec).to(dtype)
     if place.type != "meta":
         model.to_empty(device=place)
         initialize(model, torch.Generator("cpu").manual_seed(seed))
     return model
+
+
+def network_of(spec: Spec) -> Network:
+    """Return the network of a spec with torch's own numbers in it; most want `build`."""
+    if isinstance(spec, Mlp):
+        return MlpNetwork(spec)
+    return ConvNetwork(spec) if isinstance(spec, ConvNet) else TransformerNetwork(spec)

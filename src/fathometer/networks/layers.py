@@ -15,16 +15,22 @@ ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
     "elu": nn.ELU,
     "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU("tanh"),
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "selu": nn.SELU,
 }
-NORM_MODULES: dict[str, Callable[[int], nn.Module]] = {
-    "layer": lambda width: nn.LayerNorm(width, eps=EPSILON),
-    "rms": lambda width: nn.RMSNorm(width, eps=EPSILON),
-    "batch": lambda width: nn.BatchNorm1d(width, eps=EPSILON),
+NORM_MODULES: dict[str, Callable[[int, bool], nn.Module]] = {
+    "layer": lambda width, bias: nn.LayerNorm(width, eps=EPSILON, bias=bias),
+    "rms": lambda width, bias: nn.RMSNorm(width, eps=EPSILON),
+    "batch": lambda width, bias: nn.BatchNorm1d(width, eps=EPSILON),
 }
+IMAGE_NORM_MODULES: dict[str, Callable[[int], nn.Module]] = {
+    "batch": lambda channels: nn.BatchNorm2d(channels, eps=EPSILON),
+    "layer": lambda channels: nn.GroupNorm(1, channels, eps=EPSILON),
+}
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
 
 
 def make_activation(name: str) -> nn.Module:
@@ -38,10 +44,22 @@ def make_activation(name: str) -> nn.Module:
     return ACTIVATION_MODULES[name]()
 
 
-def make_norm(kind: str | None, width: int) -> nn.Module:
-    """Return a new norm over `width` units; the identity where there is none."""
+def make_norm(kind: str | None, width: int, *, bias: bool = True) -> nn.Module:
+    """Return a new norm over `width` units; the identity where there is none.
+
+    Without `bias` a layer norm has gains alone, as an RMS norm always does.
+    """
     if kind is None:
         return nn.Identity()
     if kind not in NORM_MODULES:
         raise unknown_name("norm", kind, NORM_MODULES)
-    return NORM_MODULES[kind](width)
+    return NORM_MODULES[kind](width, bias)
+
+
+def make_image_norm(kind: str | None, channels: int) -> nn.Module:
+    """Return a new norm over images `(batch, channels, height, width)`; the identity where there is none."""
+    if kind is None:
+        return nn.Identity()
+    if kind not in IMAGE_NORM_MODULES:
+        raise unknown_name("norm of a convnet", kind, IMAGE_NORM_MODULES)
+    return IMAGE_NORM_MODULES[kind](channels)

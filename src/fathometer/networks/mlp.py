@@ -6,10 +6,11 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from fathometer.errors import BatchError
-from fathometer.networks.layers import make_norm
+from fathometer.networks.layers import make_activation, make_norm
 from fathometer.networks.residual import PlainBlock, ResidualBlock
 from fathometer.parametrizations.roles import Role
 from fathometer.spec import Mlp
+from fathometer.spec.residual import NORM_BEFORE
 
 
 class MlpNetwork(nn.Module):
@@ -25,9 +26,9 @@ class MlpNetwork(nn.Module):
         has_stream = spec.residual != "none"
         self.stem = nn.Linear(spec.inputs, spec.width) if has_stream else None
         self.blocks = nn.ModuleList(_make_block(spec, index) for index in range(spec.depth))
-        ends_in_norm = spec.residual in ("pre-norm", "peri-norm")
-        self.final_norm = make_norm(spec.norm_kind if ends_in_norm else None, spec.width)
+        self.final_norm = make_norm(spec.norm_kind if spec.residual in NORM_BEFORE else None, spec.width)
         self.readout = nn.Linear(spec.width, spec.outputs)
+        self.output_multiplier = spec.output_multiplier
 
     def forward(self, inputs: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "batch outputs"]:
         """Return the outputs `(batch, outputs)` for inputs `(batch, …)`, which are flattened to `(batch, inputs)`."""
@@ -36,22 +37,37 @@ class MlpNetwork(nn.Module):
             signal = self.stem(signal)
         for block in self.blocks:
             signal = block(signal)
-        return self.readout(self.final_norm(signal))
+        outputs = self.readout(self.final_norm(signal))
+        return outputs if self.output_multiplier == 1 else self.output_multiplier * outputs
 
-    def linears(self) -> Iterator[tuple[Role, nn.Linear]]:
+    def matrices(self) -> Iterator[tuple[Role, nn.Linear]]:
         """Yield every weight matrix that a parametrization scales, with its role, in the order of execution."""
         if self.stem is not None:
             yield "input", self.stem
         for block in self.blocks:
-            assert isinstance(block, PlainBlock | ResidualBlock)
-            yield from block.linears()
+            yield from _matrices(block)
         yield "output", self.readout
 
 
 def _make_block(spec: Mlp, index: int) -> PlainBlock | ResidualBlock:
-    if spec.residual != "none":
-        return ResidualBlock(spec)
-    return PlainBlock(spec, spec.inputs, "input") if index == 0 else PlainBlock(spec, spec.width, "hidden")
+    if spec.residual == "none":
+        return PlainBlock(spec, spec.inputs, "input") if index == 0 else PlainBlock(spec, spec.width, "hidden")
+    branch = nn.Sequential()
+    for _ in range(spec.branch_layers):
+        branch.extend([make_activation(spec.activation), nn.Linear(spec.width, spec.width)])
+    return ResidualBlock(spec, branch)
+
+
+def _matrices(block: nn.Module) -> Iterator[tuple[Role, nn.Linear]]:
+    """Yield the matrices of a block; a highway's gate is not among them, it has its own start."""
+    if isinstance(block, PlainBlock):
+        yield block.role, block.linear
+        return
+    assert isinstance(block, ResidualBlock)
+    *inner, last = [module for module in block.branch.modules() if isinstance(module, nn.Linear)]
+    for matrix in inner:
+        yield "hidden", matrix
+    yield "branch_last", last
 
 
 def _flatten(inputs: Tensor, expected: int) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from fathometer.contract import LossFunction
 from fathometer.data import Batches, Digits, digits, find_dataset, in_order
-from fathometer.networks import MlpNetwork, build
+from fathometer.networks import ConvNetwork, MlpNetwork, TransformerNetwork, build, scales
+from fathometer.parametrizations import WIDTH_AWARE, Scale
 from fathometer.records import Asked, Record, this_machine
 from fathometer.runs.progress import OnProgress, progress_bar
-from fathometer.spec import Mlp, spec_to_dict
+from fathometer.spec import Spec, spec_to_dict
 from fathometer.training import Evaluation, Fit, evaluate, fit
 
 
@@ -27,7 +29,7 @@ class Trained:
 
 
 def train(
-    network: Mlp | str | nn.Module,
+    network: Spec | str | nn.Module,
     asked: Asked = Asked(),  # noqa: B008  (frozen, so the shared default cannot change)
     *,
     data: Any = None,
@@ -54,10 +56,17 @@ def train(
 def _fit(
     model: nn.Module, batches: Iterable[Any], asked: Asked, loss_fn: LossFunction | None, progress: OnProgress | None
 ) -> Fit:
+    teach = partial(fit, model, batches, asked, loss_fn=loss_fn, scales=_scales(model))
     if progress is not None:
-        return fit(model, batches, asked, loss_fn=loss_fn, on_step=lambda step, loss: progress(step, asked.steps, loss))
+        return teach(on_step=lambda step, loss: progress(step, asked.steps, loss))
     with progress_bar(asked.steps) as advance:
-        return fit(model, batches, asked, loss_fn=loss_fn, on_step=advance)
+        return teach(on_step=advance)
+
+
+def _scales(model: nn.Module) -> Mapping[str, Scale] | None:
+    """Return the multipliers that a network's parametrization gives the optimizer; None where it gives none."""
+    is_ours = isinstance(model, MlpNetwork | ConvNetwork | TransformerNetwork)
+    return scales(model) if is_ours and model.spec.init in WIDTH_AWARE else None
 
 
 def _read(data: Any, asked: Asked) -> tuple[Iterable[Any], tuple[Tensor, Tensor] | None]:
@@ -96,6 +105,6 @@ def _record(model: nn.Module, asked: Asked, fitted: Fit, score: Evaluation | Non
 
 
 def _describe(model: nn.Module) -> Mapping[str, Any]:
-    if isinstance(model, MlpNetwork):
+    if isinstance(model, MlpNetwork | ConvNetwork | TransformerNetwork):
         return spec_to_dict(model.spec)
     return {"module": type(model).__name__, "num_parameters": sum(parameter.numel() for parameter in model.parameters())}

@@ -3,25 +3,18 @@
 from dataclasses import dataclass, replace
 
 from fathometer.activations import Activation, find_activation
-from fathometer.errors import SpecError, unknown_name
-from fathometer.parametrizations import PARAMETRIZATIONS, Scale, Tensor, find_parametrization
+from fathometer.errors import SpecError
+from fathometer.parametrizations import PARAMETRIZATIONS, VECTOR_ROLES, Scale, Tensor, branch_multiplier, scale_of
 from fathometer.parametrizations.roles import Role
+from fathometer.spec.checks import check_count, check_known, check_size, check_word
+from fathometer.spec.residual import NORMED, RESIDUAL_KINDS, branch_start, branch_std_factor, stream_start
 
-RESIDUAL_KINDS: dict[str, str] = {
-    "none": "h ← φ(W h + b), with the norm before φ when there is one",
-    "plain": "x ← x + α f(x)",
-    "scaled": "x ← x + f(x)/√depth",
-    "pre-norm": "x ← x + α f(norm(x)), and a norm before the readout",
-    "post-norm": "x ← norm(x + α f(x))",
-    "peri-norm": "x ← x + α norm(f(norm(x))), and a norm before the readout",
-    "rezero": "x ← x + α f(x), α learned and 0 at first (Bachlechner et al. 2021)",
-    "layerscale": "x ← x + λ ⊙ f(x), λ learned and tiny at first (Touvron et al. 2021)",
-    "deepnorm": "x ← norm(α x + f(x)), α = depth^¼, branch std × (4 depth)^-¼ (Wang et al. 2022)",
-    "highway": "x ← (1 - T) x + T f(x), T = σ(V x - 2) (Srivastava et al. 2015)",
+NORM_KINDS: dict[str, str] = {
+    "layer": "each sample over its units, then a gain and a bias for each unit",
+    "rms": "each sample over its units, without taking the mean away, then a gain for each unit",
+    "batch": "each unit over the samples of a batch, then a gain and a bias for each unit",
 }
-NORM_KINDS = ("layer", "rms", "batch")
-_WORDS = {"activation": "relu", "residual": "pre-norm", "init": "he", "norm": "layer"}
-_NORMED = ("pre-norm", "post-norm", "peri-norm", "deepnorm")
+_EXAMPLES = {"activation": "relu", "residual": "pre-norm", "init": "he", "norm": "layer"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +25,7 @@ class Mlp:
     f(x) = W_m φ(… W_1 φ(x)), m = `branch_layers`. `residual` is a key of `RESIDUAL_KINDS`; `norm` is None, "layer",
     "rms" or "batch"; `init` a key of `PARAMETRIZATIONS`. `gain` multiplies the std of every weight but the readout's
     (with init="lecun" it is the σ_w of mean-field theory, and `bias_std` is σ_b; None leaves the biases to `init`).
+    `base_width` and `base_depth` are the network that μP, depth-μP and CompleteP scale from (None: this one).
 
     Raises `SpecError` for a network that cannot exist.
 
@@ -51,19 +45,21 @@ class Mlp:
     init: str = "he"
     gain: float = 1.0
     bias_std: float | None = None
+    base_width: int | None = None
+    base_depth: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "inputs", "outputs", "branch_layers"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
+        for name in ("base_width", "base_depth"):
+            check_count(name, getattr(self, name), optional=True)
         for name in ("branch_scale", "gain", "bias_std"):
-            _check_size(name, getattr(self, name))
-        for name in ("activation", "residual", "init", "norm"):
-            _check_word(name, getattr(self, name))
+            check_size(name, getattr(self, name), optional=name == "bias_std")
+        for name, example in _EXAMPLES.items():
+            check_word(name, getattr(self, name), example, optional=name == "norm")
         find_activation(self.activation)
-        if self.residual not in RESIDUAL_KINDS:
-            raise unknown_name("residual kind", self.residual, RESIDUAL_KINDS)
-        if self.init not in PARAMETRIZATIONS:
-            raise unknown_name("initialisation", self.init, PARAMETRIZATIONS)
+        check_known("residual kind", self.residual, RESIDUAL_KINDS)
+        check_known("initialisation", self.init, PARAMETRIZATIONS)
         _check_norm(self)
         _check_branch(self)
 
@@ -80,29 +76,46 @@ class Mlp:
     @property
     def norm_kind(self) -> str | None:
         """Return the norm that is used: LayerNorm where the residual kind needs one and none was named."""
-        return self.norm or ("layer" if self.residual in _NORMED else None)
+        return self.norm or ("layer" if self.residual in NORMED else None)
+
+    @property
+    def width_ratio(self) -> float:
+        """Return the width over the base's width."""
+        return self.width / (self.base_width or self.width)
+
+    @property
+    def depth_ratio(self) -> float:
+        """Return the depth over the base's depth; 1 without a residual stream, where there are no branches to scale."""
+        return 1.0 if self.residual == "none" else self.depth / (self.base_depth or self.depth)
 
     @property
     def branch_multiplier(self) -> float:
         """Return the number that multiplies each branch at initialisation (ReZero: 0; a highway block has a gate instead)."""
-        if self.residual == "scaled":
-            return self.depth**-0.5
-        if self.residual == "rezero":
-            return 0.0
-        return layerscale_start(self.depth) if self.residual == "layerscale" else self.branch_scale
+        by_depth = branch_multiplier(self.init, self.depth_ratio)
+        return branch_start(
+            self.residual, num_branches=self.depth, num_blocks=self.depth, free=self.branch_scale, by_depth=by_depth
+        )
 
     @property
     def stream_multiplier(self) -> float:
         """Return the number that multiplies the stream in each block: 1, but depth^¼ under DeepNorm."""
-        return self.depth**0.25 if self.residual == "deepnorm" else 1.0
+        return stream_start(self.residual, self.depth)
+
+    @property
+    def output_multiplier(self) -> float:
+        """Return the number that multiplies the readout's output: 1, but 1/`width_ratio` under μP and its kin."""
+        return self.scale("output", self.width, self.outputs).multiplier
 
     def scale(self, role: Role, fan_in: int, fan_out: int) -> Scale:
-        """Return how one weight matrix starts: the one table that building and forecasting both read."""
-        tensor = Tensor(role, fan_in, fan_out, self.depth, self.branch_layers, self._gain_before(role))
-        scale = find_parametrization(self.init)(tensor)
+        """Return how one tensor starts and moves: the one table that building, optimizing and forecasting read."""
+        ratios = {"width_ratio": self.width_ratio, "depth_ratio": self.depth_ratio}
+        tensor = Tensor(role, fan_in, fan_out, self.depth, self.branch_layers, self._gain_before(role), **ratios)
+        scale = scale_of(self.init, tensor)
+        if role in VECTOR_ROLES:
+            return scale
         gain = 1.0 if role == "output" else self.gain
-        if self.residual == "deepnorm" and role in ("hidden", "branch_last"):
-            gain *= (4 * self.depth) ** -0.25
+        if role in ("hidden", "branch_last"):
+            gain *= branch_std_factor(self.residual, self.depth)
         bias_std = scale.bias_std if self.bias_std is None or role == "output" else self.bias_std
         return replace(scale, weight_std=scale.weight_std * gain, bias_std=bias_std)
 
@@ -111,41 +124,12 @@ class Mlp:
         return (self.phi.classic_gain or 1.0) if has_activation else 1.0
 
 
-def layerscale_start(depth: int) -> float:
-    """Return LayerScale's first value: 0.1 up to 18 blocks, 1e-5 up to 24, then 1e-6. Touvron et al. 2021."""
-    return 0.1 if depth <= 18 else 1e-5 if depth <= 24 else 1e-6
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SpecError(f"`{name}` is {value!r}", "It must be a whole number of at least 1", f"Try {name} = {_nearest(value)}")
-
-
-def _nearest(value: object) -> int:
-    return max(1, round(value)) if isinstance(value, float) and abs(value) < 1e9 else 1
-
-
-def _check_size(name: str, value: object) -> None:
-    if name == "bias_std" and value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise SpecError(f"`{name}` is {value!r}", "It must be a finite number of at least 0", f"Try {name} = 1.0")
-
-
-def _check_word(name: str, value: object) -> None:
-    if not isinstance(value, str) and not (name == "norm" and value is None):
-        raise SpecError(
-            f"`{name}` is {value!r}", "It must be a word in quotation marks", f'For example {name} = "{_WORDS[name]}"'
-        )
-
-
 def _check_norm(spec: Mlp) -> None:
-    if spec.norm is not None and spec.norm not in NORM_KINDS:
-        raise unknown_name("norm", spec.norm, NORM_KINDS)
-    if spec.norm and spec.residual not in (*_NORMED, "none"):
+    check_known("norm", spec.norm, NORM_KINDS)
+    if spec.norm and spec.residual not in (*NORMED, "none"):
         raise SpecError(
             f'`norm` is "{spec.norm}" with `residual` "{spec.residual}", which has no place for a norm',
-            f"The kinds with one are: none, {', '.join(_NORMED)}",
+            f"The kinds with one are: none, {', '.join(NORMED)}",
             'Say residual = "pre-norm", or leave `norm` out',
         )
 

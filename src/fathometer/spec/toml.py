@@ -2,18 +2,17 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from fathometer.errors import SpecError, TargetError, unknown_name
-from fathometer.spec.mlp import Mlp
+from fathometer.spec.changes import OFF, change, plain_value
+from fathometer.spec.families import FAMILIES, Spec, check_fields, family_of, field_types
 from fathometer.spec.presets import preset
 
-FAMILIES: dict[str, type[Mlp]] = {"mlp": Mlp}
 
-
-def load_spec(path: str | Path) -> Mlp:
+def load_spec(path: str | Path) -> Spec:
     """Read a spec from a TOML file: `family = "mlp"` or `preset = "he-50"`, then fields of that family."""
     path = Path(path)
     try:
@@ -29,32 +28,47 @@ def load_spec(path: str | Path) -> Mlp:
     return spec_from_dict(table)
 
 
-def spec_from_dict(table: Mapping[str, Any]) -> Mlp:
-    """Return the spec of a table; unknown families and fields are errors that name the nearest right one."""
+def spec_from_dict(table: Mapping[str, Any]) -> Spec:
+    """Return the spec of a table; unknown families and fields are errors that name the nearest right one.
+
+    `"off"` stands for None. A `preset` whose width is changed becomes a narrow twin, as in `preset("gpt2@width=128")`.
+    """
     table = dict(table)
     family, base = table.pop("family", None), table.pop("preset", None)
     if (family is None) == (base is None):
         given = "Neither `family` nor `preset` is given" if family is None else "Both `family` and `preset` are given"
         raise SpecError(given, "A spec names exactly one of them", 'Write family = "mlp", or preset = "he-50"')
-    if family is not None and str(family) not in FAMILIES:
+    if base is not None:
+        return change(preset(str(base)), table)
+    if str(family) not in FAMILIES:
         raise unknown_name("family", str(family), FAMILIES)
-    known = [field.name for field in fields(Mlp)]
-    for name in table:
-        if name not in known:
-            raise unknown_name("field", name, known)
-    return replace(preset(str(base)), **table) if base is not None else FAMILIES[str(family)](**table)
+    return _from_fields(str(family), table)
 
 
-def spec_to_dict(spec: Mlp) -> dict[str, Any]:
-    """Return the table that `spec_from_dict` reads back."""
-    family = next(name for name, kind in FAMILIES.items() if isinstance(spec, kind))
-    return {"family": family, **{name: value for name, value in asdict(spec).items() if value is not None}}
+def spec_to_dict(spec: Spec) -> dict[str, Any]:
+    """Return the table that `spec_from_dict` reads back; a field that is None by default and still is, is left out."""
+    table: dict[str, Any] = {"family": family_of(spec)}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if value is not None or field.default is not None:
+            table[field.name] = OFF if value is None else value
+    return table
 
 
-def spec_to_toml(spec: Mlp) -> str:
+def spec_to_toml(spec: Spec) -> str:
     """Return the TOML text that `load_spec` reads back."""
     return "".join(f"{name} = {_toml_value(value)}\n" for name, value in spec_to_dict(spec).items())
 
 
+def _from_fields(family: str, table: Mapping[str, Any]) -> Spec:
+    check_fields(family, table)
+    types = field_types(family)
+    return FAMILIES[family](**{name: plain_value(value, *types[name]) for name, value in table.items()})
+
+
 def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return str(list(value))
     return f'"{value}"' if isinstance(value, str) else str(value)

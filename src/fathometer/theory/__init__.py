@@ -9,8 +9,9 @@ from fathometer.theory.criticality import (
     fixed_point,
     signal_keeping_gain,
 )
-from fathometer.theory.forecast import forecast, forecast_stack
+from fathometer.theory.forecast import forecast
 from fathometer.theory.maps import correlation_map, length_map, slope
+from fathometer.theory.mlp import forecast_stack
 
 __all__ = [
     "DepthScales",

@@ -1,46 +1,32 @@
 """One block of a network, step by step, for every residual kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from scipy.special import expit
 
 from fathometer.activations import Activation
 from fathometer.parametrizations.roles import Role
-from fathometer.spec import Mlp
+from fathometer.spec import Mlp, Spec
+from fathometer.spec.residual import NORM_AFTER, NORM_BEFORE, NORM_INSIDE
+from fathometer.theory.profile import Crossing
 from fathometer.theory.steps import IDENTITY, Linear, Response, Signal, activate, add, linear, normalise, quiet, then
 
 HIGHWAY_SHARE = float(expit(-2.0))  # the gate's weights start at zero, so its share is one number for all units
-_NORM_BEFORE = ("pre-norm", "peri-norm")
-_NORM_AFTER = ("post-norm", "deepnorm")
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """What came of one block: the signal that leaves it, its response, and two facts about its inside.
-
-    `lengths` are the second moments in front of its activations; `added` is the root mean square of what the block adds
-    to its stream over that of the stream (None without a stream).
-    """
-
-    signal: Signal
-    response: Response
-    lengths: tuple[float, ...]
-    added: float | None = None
-
-
-def linear_of(spec: Mlp, role: Role, fan_in: int) -> Linear:
-    """Return a weight matrix of the spec, from `fan_in` numbers to its width."""
-    scale, fan_out = spec.scale(role, fan_in, spec.width), spec.width
+def linear_of(spec: Spec, role: Role, fan_in: int, fan_out: int, *, bias: bool = True) -> Linear:
+    """Return a weight matrix of the spec, from `fan_in` numbers to `fan_out`."""
+    scale = spec.scale(role, fan_in, fan_out)
     variance = scale.weight_std**2
     kept = min(1.0, fan_out / fan_in) if scale.distribution == "orthogonal" else 0.0
-    return Linear(fan_in * variance, fan_out * variance, float(scale.bias_std) ** 2, float(fan_out), kept)
+    bias_variance = float(scale.bias_std) ** 2 if bias else 0.0
+    return Linear(fan_in * variance, fan_out * variance, bias_variance, float(fan_out), kept)
 
 
 def branch_of(spec: Mlp) -> tuple[Linear, ...]:
     """Return the weight matrices of one residual branch."""
-    inner = [linear_of(spec, "hidden", spec.width)] * (spec.branch_layers - 1)
-    return (*inner, linear_of(spec, "branch_last", spec.width))
+    inner = [linear_of(spec, "hidden", spec.width, spec.width)] * (spec.branch_layers - 1)
+    return (*inner, linear_of(spec, "branch_last", spec.width, spec.width))
 
 
 def cross_plain(
@@ -59,17 +45,17 @@ def cross_plain(
 def cross_residual(stream: Signal, spec: Mlp, branch: Sequence[Linear], num_inputs: int | None = None) -> Crossing:
     """Cross x ← norm_after(a x + α norm_inside(f(norm_before(x)))), with the norms that the kind has."""
     norm, signal, responses = spec.norm_kind, stream, (IDENTITY, IDENTITY)
-    if norm and spec.residual in _NORM_BEFORE:
+    if norm and spec.residual in NORM_BEFORE:
         signal, normed = normalise(signal, norm, float(spec.width), num_inputs)
         responses = (normed, normed)
     signal, responses, lengths = _cross_branch(signal, spec, branch, responses)
-    if norm and spec.residual == "peri-norm":
+    if norm and spec.residual in NORM_INSIDE:
         signal, normed = normalise(signal, norm, float(spec.width), num_inputs)
         responses = (then(responses[0], normed), then(responses[1], quiet(normed)))
     scales = _scales(spec)
     total, response = add(stream, signal, responses, scales, width=float(spec.width), depth=spec.depth)
     after = total
-    if norm and spec.residual in _NORM_AFTER:
+    if norm and spec.residual in NORM_AFTER:
         after, normed = normalise(total, norm, float(spec.width), num_inputs)
         response = then(response, normed)
     return Crossing(after, response, lengths, _added(stream, total, after, scales[0]))

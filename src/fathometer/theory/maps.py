@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from fathometer.activations import Activation
 from fathometer.theory.gaussian import Z_WEIGHTS, Number, Z, as_activation, expectation, pair_expectation
 
+_FLATTEST = 1e18  # beyond, no node of the quadrature is near enough to 0 to see a slope
 _MOMENT_WEIGHTS = np.stack([Z_WEIGHTS, Z_WEIGHTS * (Z**2 - 1) / 2, Z_WEIGHTS * Z], axis=1)
 
 
@@ -40,7 +41,7 @@ class ActivationMoments:
 
 def activation_moments(activation: Activation, length: float) -> ActivationMoments:
     """Return the moments at one length; d/dq E f(u) = E f(u)(z² − 1)/2q gives the growths without φ″."""
-    u = np.sqrt(length) * Z
+    u = np.sqrt(min(length, _FLATTEST) if activation.saturates else length) * Z
     value, slope = activation.function(u) ** 2, activation.slope(u) ** 2
     (V, V_growth, V_tilt), (D, D_growth, D_tilt), (VV, *_), (DD, *_), (VD, *_) = (
         np.stack([value, slope, value * value, slope * slope, value * slope]) @ _MOMENT_WEIGHTS

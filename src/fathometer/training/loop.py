@@ -1,6 +1,6 @@
 """One training loop for any module and any batches, with observers."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fathometer.contract import LossFunction
 from fathometer.errors import BatchError
+from fathometer.parametrizations import Scale
 from fathometer.records import Asked
 from fathometer.training.batch import answer, device_of, move
 from fathometer.training.optimizers import make_optimizer
@@ -37,6 +38,7 @@ def fit(
     asked: Asked,
     *,
     loss_fn: LossFunction | None = None,
+    scales: Mapping[str, Scale] | None = None,
     observers: Sequence[Observer] = (),
     on_nonfinite: OnNonfinite | None = None,
     on_step: OnStep | None = None,
@@ -44,12 +46,13 @@ def fit(
     """Train the model in place for `asked.steps` steps on pairs (inputs, targets), and return what came of it.
 
     Batches that end are begun again; tensors are moved to the model's device. `loss_fn(output, targets)` is
-    cross-entropy for integer targets and mean squared error for floats where None. Steps count from 1. After each
-    backward pass, before clipping, every observer is called with (step, model, loss): gradients are in the parameters.
-    A loss that is not finite ends the run before its backward pass and optimizer step, with the weights as they were:
+    cross-entropy for integer targets and mean squared error for floats where None. `scales` are the multipliers of a
+    parametrization by the names of parameters: see `make_optimizer`. Steps count from 1. After each backward pass,
+    before clipping, every observer is called with (step, model, loss): gradients are in the parameters. A loss
+    that is not finite ends the run before its backward pass and optimizer step, with the weights as they were:
     `on_nonfinite` is called with (step, model, batch). `on_step` is called with (step, loss) after each step.
     """
-    optimizer = make_optimizer(model, asked)
+    optimizer = make_optimizer(model, asked, scales)
     scheduler = make_scheduler(optimizer, asked)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device, losses, stopped_at, start = device_of(model), list[float](), None, perf_counter()

@@ -1,13 +1,15 @@
 """The optimizer that a run asks for, over any parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from warnings import warn
 
 import torch
 from torch import nn
 
-from fathometer.errors import ModelError, unknown_name
+from fathometer.errors import ModelError, SpecError, unknown_name
+from fathometer.parametrizations import Scale
 from fathometer.records import Asked
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -15,25 +17,59 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+ADAM_EPSILON = 1e-8  # torch's default
+_PLAIN = Scale(0.0)
 
 
-def make_optimizer(model: nn.Module, asked: Asked) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, asked: Asked, scales: Mapping[str, Scale] | None = None) -> torch.optim.Optimizer:
     """Return the optimizer over the parameters that are not frozen; fused where torch can.
 
-    Raises `SpecError` for an unknown name, `ModelError` where there is nothing to train. Warns of a momentum that
-    only SGD would use.
+    `scales` gives, by the name of a parameter, the multipliers of the learning rate, the weight decay and Adam's ε that a
+    parametrization asks for; what is not named has none. Parameters with the same multipliers make one group.
+
+    Raises `SpecError` for an unknown name, or for multipliers with SGD, which they are not made for; `ModelError` where
+    there is nothing to train. Warns of a momentum that only SGD would use.
     """
     if asked.optimizer not in OPTIMIZERS:
         raise unknown_name("optimizer", asked.optimizer, OPTIMIZERS)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
+    groups = _groups(model, asked, scales or {})
+    if not groups:
         raise ModelError("The model has no parameters that need a gradient", "Training moves some", "Check `requires_grad`")
-    options: dict[str, Any] = {"lr": asked.learning_rate, "weight_decay": asked.weight_decay}
+    options: dict[str, Any] = {}
     if asked.optimizer == "sgd":
         options["momentum"] = asked.momentum
     elif asked.momentum:
         warn(f"`momentum` is {asked.momentum}, which {asked.optimizer} does not use: it has its own", stacklevel=2)
-    return OPTIMIZERS[asked.optimizer](parameters, **options, fused=_can_fuse(parameters))
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return OPTIMIZERS[asked.optimizer](groups, **options, fused=_can_fuse(parameters))
+
+
+def _groups(model: nn.Module, asked: Asked, scales: Mapping[str, Scale]) -> list[dict[str, Any]]:
+    by_multipliers: dict[Scale, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            by_multipliers.setdefault(_multipliers(scales.get(name, _PLAIN)), []).append(parameter)
+    if asked.optimizer == "sgd" and any(scale != _PLAIN for scale in by_multipliers):
+        raise SpecError(
+            'The network asks for learning rates of its own, and `optimizer` is "sgd"',
+            "The rates of μP, depth-μP and CompleteP are made for Adam",
+            'Say optimizer = "adamw", or build the network with another `init`',
+        )
+    return [_group(parameters, scale, asked) for scale, parameters in by_multipliers.items()]
+
+
+def _multipliers(scale: Scale) -> Scale:
+    """Return a scale with what the optimizer is not concerned with set aside."""
+    return replace(scale, weight_std=0.0, bias_std=0.0, distribution="normal", multiplier=1.0)
+
+
+def _group(parameters: list[nn.Parameter], scale: Scale, asked: Asked) -> dict[str, Any]:
+    group: dict[str, Any] = {
+        "params": parameters,
+        "lr": asked.learning_rate * scale.learning_rate_multiplier,
+        "weight_decay": asked.weight_decay * scale.weight_decay_multiplier,
+    }
+    return group if asked.optimizer == "sgd" else {**group, "eps": ADAM_EPSILON * scale.epsilon_multiplier}
 
 
 def _can_fuse(parameters: list[nn.Parameter]) -> bool:

@@ -1,22 +1,9 @@
-"""Reference networks by name, each with the lesson it is here for."""
+"""Multilayer perceptrons: from one hidden layer to a thousand blocks."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
-
-from fathometer.errors import SpecError, unknown_name
 from fathometer.spec.mlp import Mlp
+from fathometer.spec.presets.entry import Preset
 
-
-@dataclass(frozen=True)
-class Preset:
-    """A spec with a sentence about it and where its numbers come from."""
-
-    spec: Mlp
-    summary: str
-    source: str
-
-
-PRESETS: dict[str, Preset] = {
+MLPS: dict[str, Preset] = {
     "shallow-1": Preset(Mlp(depth=1, width=256), "One hidden layer: can approximate anything, inefficiently.", "Cybenko 1989"),
     "mlp-5": Preset(Mlp(depth=5, width=128), "Five layers that start at the edge of chaos.", "He et al. 2015"),
     "tanh-50": Preset(
@@ -48,36 +35,3 @@ PRESETS: dict[str, Preset] = {
     ),
     "residual-1000": Preset(Mlp(depth=1000, residual="scaled"), "A thousand residual blocks.", "Hayou et al. 2021"),
 }
-
-
-def preset(name: str) -> Mlp:
-    """Return the spec of a preset; `name@field=value,…` changes fields of it.
-
-    >>> preset("pre-norm-96@width=128").width
-    128
-    """
-    base, _, changes = name.partition("@")
-    if base not in PRESETS:
-        raise unknown_name("preset", base, PRESETS)
-    return replace(PRESETS[base].spec, **_parse_changes(changes))
-
-
-def _parse_changes(changes: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for change in filter(None, changes.split(",")):
-        field, equals, value = change.partition("=")
-        if not equals:
-            raise SpecError(f'"{change}" after @ has no "="', "Changes are written field=value", 'For example "@width=128"')
-        if field not in {known.name for known in fields(Mlp)}:
-            raise unknown_name("field", field, [known.name for known in fields(Mlp)])
-        result[field] = _parse_value(value)
-    return result
-
-
-def _parse_value(text: str) -> object:
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return None if text == "none-at-all" else text

@@ -1,0 +1,55 @@
+"""An optimizer's groups and states, carried over to a grown network."""
+
+import inspect
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from fathometer.errors import ModelError
+
+# How a state follows when a parameter is multiplied by c and its gradient thus divided by c.
+_POWERS = {"momentum_buffer": 1, "exp_avg": 1, "exp_avg_sq": 2, "max_exp_avg_sq": 2}
+
+
+def carry(
+    optimizer: Optimizer,
+    moved: Mapping[nn.Parameter, nn.Parameter],
+    *,
+    kin: Mapping[nn.Parameter, nn.Parameter],
+    factors: Mapping[nn.Parameter, float],
+) -> Optimizer:
+    """Return an optimizer of the same class over a grown network; the given one is left alone.
+
+    `moved` says what each old parameter is now, `kin` which old parameter each new one is like: it joins that one's group,
+    or the first group where that one is not trained. Old parameters keep copies of their states, those that were multiplied
+    (`factors`, by the parameter now) in the measure of their new gradients; new ones start without any.
+
+    Raises `ModelError` for an optimizer of parameters that are not the model's.
+    """
+    own = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    if own - set(moved):
+        raise ModelError(
+            f"The optimizer holds {len(own - set(moved))} parameters that are not the model's",
+            "States are carried over by parameter",
+            "Pass the optimizer of this very model",
+        )
+    groups = [{**group, "params": [moved[old] for old in group["params"]]} for group in optimizer.param_groups]
+    home = {old: index for index, group in enumerate(optimizer.param_groups) for old in group["params"]}
+    for new, like in kin.items():
+        groups[home.get(like, 0)]["params"].append(new)
+    known = inspect.signature(type(optimizer)).parameters
+    twin = type(optimizer)(groups, **{name: value for name, value in optimizer.defaults.items() if name in known})
+    for old, state in optimizer.state.items():
+        twin.state[moved[old]] = _states(state, factors.get(moved[old], 1.0))
+    return twin
+
+
+def _states(state: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    copies = deepcopy(dict(state))
+    for name, power in _POWERS.items():
+        if factor != 1 and copies.get(name) is not None:
+            copies[name] /= factor**power
+    return copies
