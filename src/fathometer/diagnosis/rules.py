@@ -1,19 +1,20 @@
 """The rules: pure functions from evidence to a finding, or to silence."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, log10
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
 from fathometer.diagnosis.limits import (
     DEAD,
     LOSS_EXCESS,
+    MOST_DECADES,
     NAMED,
     RANK_MAY_BE,
     STRAIN,
     UPDATE_LARGE,
     UPDATE_SMALL,
     depth_share,
-    limit_of,
     shares,
     strain,
 )
@@ -116,7 +117,8 @@ def rank_collapse(evidence: Evidence) -> Finding | None:
     first, last = ends
     sentence = f"The samples differ in {last:.1f} directions after the last block, and in {first:.1f} after the first."
     remedies = ("initialise_orthogonal", "add_norm", "add_residual")
-    return _graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+    finding = _graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+    return finding and replace(finding, limit=first * (last / first) ** (STRAIN.of(finding.severity) / strain(evidence)))
 
 
 def _graded(
@@ -128,9 +130,9 @@ def _graded(
     """
     used, total = shares(evidence), strain(evidence)
     severity = STRAIN.severity(total)
-    if severity is None or used.get(cause, 0.0) < NAMED * max(used.values()) or not used.get(cause):
+    if severity is None or not used.get(cause) or used[cause] < NAMED * min(max(used.values()), 1.0):
         return None
-    limit = limit_of(cause, number, used[cause] * STRAIN.of(severity) / total)
+    limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
     if depth_share(evidence) >= 0.3:
         sentence += f" Over {evidence.plain_depth:.0f} blocks that keep nothing of their input a network bears less of this."
     return Finding(cause, severity, sentence, number, limit, column, points, remedies)
@@ -187,6 +189,7 @@ MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence o
 
 def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
     """Return the findings of all rules but the ignored ones, the worst first, roots before consequences."""
+    evidence = replace(evidence, ignored=(*evidence.ignored, *ignore))
     found = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     grave = [finding for finding in found if finding.severity != "note"]
@@ -198,8 +201,8 @@ def enough_is_known(evidence: Evidence) -> bool:
     """Return whether "healthy" may be said: signal and gradient are known, and an unknown rank could not turn the scale."""
     if evidence.decades("signal") is None and evidence.depth > 1:
         return False
-    unknown = RANK_MAY_BE if evidence.rank_decades is None and evidence.depth > 1 else 0.0
-    return evidence.last("gradient") is not None and STRAIN.severity(strain(evidence) + unknown) is None
+    rank_decides = evidence.rank_decades is None and evidence.depth > 1 and strain(evidence) + RANK_MAY_BE >= STRAIN.at_risk
+    return evidence.last("gradient") is not None and not rank_decides
 
 
 def verdict_of(findings: list[Finding], evidence: Evidence) -> Verdict:
