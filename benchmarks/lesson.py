@@ -4,6 +4,8 @@ from collections.abc import Callable
 from math import log10
 from typing import Any
 
+from fathometer.figures.numbers import power_text
+
 SEEDS = (0, 1, 2)
 STEPS = 200
 Row = dict[str, Any]
@@ -41,8 +43,12 @@ def _growth(profile: Any, column: str) -> float:
 def _decades(decades: list[float]) -> str:
     low, high = min(decades), max(decades)
     if max(abs(low), abs(high)) < 3:
-        return f"× {10**low:.2g} to {10**high:.2g}"
-    return f"× 10^{low:.0f} to 10^{high:.0f}" if round(low) != round(high) else f"× 10^{low:.0f}"
+        return "× " + _span(f"{10**low:.2g}", f"{10**high:.2g}")
+    return "× " + _span(power_text(round(low)), power_text(round(high)))
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def _accuracy(name: str) -> str:
@@ -54,7 +60,7 @@ def _accuracy(name: str) -> str:
     best = min(sweep, key=lambda rate: sweep[rate].held_out_loss if sweep[rate].held_out_loss is not None else float("inf"))
     others = [fm.train(name, Asked(steps=STEPS, learning_rate=best, seed=seed), progress=_silent).record for seed in SEEDS[1:]]
     shares = [record.held_out_accuracy or 0.0 for record in (sweep[best], *others)]
-    return f"reads {min(shares):.0%} to {max(shares):.0%} of the test digits after {STEPS} steps"
+    return f"reads {_span(f'{min(shares):.0%}', f'{max(shares):.0%}')} of the test digits after {STEPS} steps"
 
 
 def _signal(name: str) -> Callable[[], str]:

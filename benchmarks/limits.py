@@ -31,9 +31,16 @@ VERDICTS = ("healthy", "at risk", "will not train")
 
 
 def grid() -> list[tuple[str, Mlp, int]]:
-    """Return (group, network, seed): the families on which the limits were set, and "held out", which had no part in it."""
-    chosen = [("set", spec, 1) for spec in families_for_setting()] + [("held out", spec, 1) for spec in held_out_families()]
-    return chosen + [("held out", spec, 2) for spec in held_out_families()[::3]]
+    """Return (group, network, seed), a third of the last two groups with a second seed.
+
+    "set": families on which the limits were set, drawn anew. "kin": the same families at other depths, widths and gains,
+    or with two matrices in each branch. "new": activations, norms and residual kinds that had no part in it.
+    """
+    groups = {"kin": kin_families(), "new": new_families()}
+    first = [("set", spec, 1) for spec in families_for_setting()]
+    return first + [
+        (name, spec, seed) for name, specs in groups.items() for seed, step in ((1, 1), (2, 3)) for spec in specs[::step]
+    ]
 
 
 def families_for_setting() -> list[Mlp]:
@@ -49,22 +56,29 @@ def families_for_setting() -> list[Mlp]:
     return [*plain, *chaos, *relu, *normed, *stream]
 
 
-def held_out_families() -> list[Mlp]:
-    """Return other activations, widths, norms, starts and kinds of residual block."""
-    plain = [
-        Mlp(depth=d, activation=a, init=i) for a in ("leaky_relu", "sigmoid") for i in ("pytorch", "he") for d in (3, 8, 25, 60)
-    ]
+def kin_families() -> list[Mlp]:
+    """Return networks like those of the first set that are not in it."""
+    sigmoid = [Mlp(depth=d, activation="sigmoid", init="pytorch") for d in (3, 8, 25, 60)]
     xavier = [Mlp(depth=d, activation=a, init="xavier") for a in ("relu", "silu", "elu") for d in (5, 12, 25, 50)]
     wide = [Mlp(depth=d, width=128, activation="tanh", init="lecun", gain=g) for d in (15, 40) for g in (0.8, 1.1, 1.5, 2.2, 3.0)]
+    return [*sigmoid, *xavier, *wide, *_streams("scaled", "rezero", "post-norm", "pre-norm", "plain")]
+
+
+def new_families() -> list[Mlp]:
+    """Return activations, norms and residual kinds that no limit was set on."""
+    plain = [Mlp(depth=d, activation="leaky_relu", init=i) for i in ("pytorch", "he") for d in (3, 8, 25, 60)]
+    plain += [Mlp(depth=d, activation="sigmoid") for d in (3, 8, 25, 60)]
     leaky = [Mlp(depth=d, width=w, activation="leaky_relu") for d in (15, 40) for w in (32, 128)]
     normed = [
         Mlp(depth=d, norm=n, activation=a)
         for n, a in (("rms", "relu"), ("batch", "gelu"), ("layer", "silu"))
         for d in (8, 25, 60)
     ]
-    kinds = ("scaled", "rezero", "layerscale", "deepnorm", "highway", "peri-norm", "post-norm", "pre-norm", "plain")
-    streams = [Mlp(depth=d, residual=k, activation=a, branch_layers=2) for k in kinds for a, d in (("gelu", 8), ("tanh", 40))]
-    return [*plain, *xavier, *wide, *leaky, *normed, *streams]
+    return [*plain, *leaky, *normed, *_streams("layerscale", "deepnorm", "highway", "peri-norm")]
+
+
+def _streams(*kinds: str) -> list[Mlp]:
+    return [Mlp(depth=d, residual=k, activation=a, branch_layers=2) for k in kinds for a, d in (("gelu", 8), ("tanh", 40))]
 
 
 def limits() -> list[Row]:

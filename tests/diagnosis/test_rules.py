@@ -250,4 +250,4 @@ def test_limits_count_in_both_directions() -> None:
 
 def test_a_factor_is_said_as_a_person_would() -> None:
     """Small factors as numbers, large ones as powers of ten."""
-    assert [times(0.5), times(6.1), times(inf)] == ["3.2 times", "10^6 times", "infinitely many times"]
+    assert [times(0.5), times(6.1), times(inf)] == ["3.2 times", "10⁶ times", "infinitely many times"]

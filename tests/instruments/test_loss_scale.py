@@ -13,6 +13,7 @@ TARGETS = torch.arange(24) % 3
 
 
 def sounded(model: nn.Module, x: Tensor, loss_of: object) -> Sounding:
+    """Return the sounding of a model with this loss."""
     trace: list[tuple[str, int]] = []
     with torch.no_grad(), listen(model, on_call=lambda call: trace.append((call.name, call.index))):
         model(x)
@@ -20,6 +21,7 @@ def sounded(model: nn.Module, x: Tensor, loss_of: object) -> Sounding:
 
 
 def network(dtype: torch.dtype = torch.float32) -> tuple[nn.Module, Tensor]:
+    """Return six tanh layers with a readout, and inputs."""
     torch.manual_seed(0)
     layers = [module for _ in range(6) for module in (nn.Linear(16, 16), nn.Tanh())]
     return nn.Sequential(*layers, nn.Linear(16, 3)).to(dtype), torch.randn(24, 16).to(dtype)
@@ -48,10 +50,12 @@ class Inside(nn.Module):
 
 
 def loss_inside(output: object) -> Tensor:
+    """Return the loss that the model has made."""
     return output.loss if isinstance(output, Output) else output
 
 
 def columns(factor: float, kind: str | None, dtype: torch.dtype = torch.float32) -> dict[str, list[float | None]]:
+    """Return all columns for the loss times a factor, made outside or inside the model."""
     model, x = network(dtype)
     if kind is None:
         return sounded(model, x, lambda output: factor * F.cross_entropy(output, TARGETS)).columns
@@ -69,8 +73,9 @@ def test_columns_do_not_depend_on_the_scale(factor: float, kind: str | None) -> 
         if factor in (2.0**-20, 65536.0):
             assert numbers == scaled[column], column
         else:
-            # One rounding of float32 (1e-7) at the loss, passed back through seven layers.
-            assert numbers == [None if n is None else pytest.approx(n, rel=1e-5) for n in scaled[column]], column
+            # One rounding of float32 (1e-7) at the loss, passed back through seven layers; a cosine is a part of 1.
+            part_of_one = 1e-5 if "correlation" in column else 0
+            assert numbers == [None if n is None else pytest.approx(n, rel=1e-5, abs=part_of_one) for n in scaled[column]], column
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
@@ -105,7 +110,9 @@ def test_gradients_survive_where_half_precision_ends() -> None:
     assert got == [pytest.approx(value, rel=0.1) for value in plain]  # float16 underflows in part, it does not overflow
 
 
-@pytest.mark.parametrize("loss_of", [lambda output: 0 * output.sum(), lambda output: output.sum() * float("nan")], ids=["0", "nan"])
+@pytest.mark.parametrize(
+    "loss_of", [lambda output: 0 * output.sum(), lambda output: output.sum() * float("nan")], ids=["0", "nan"]
+)
 def test_a_loss_without_a_size_is_not_scaled(loss_of: object) -> None:
     """A gradient of 0 or NaN has no scale: it goes in as it is."""
     model, x = network()

@@ -75,10 +75,13 @@ class Images(nn.Module):
 
 
 def from_preset(name: str) -> Callable[[int], nn.Module]:
+    """Return the function from a seed to a preset's network."""
     return lambda seed: build(name, seed=seed)
 
 
 def of_user(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
+    """Return the function from a seed to a user's network, as torch starts it."""
+
     def seeded(seed: int) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -87,13 +90,14 @@ def of_user(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
     return seeded
 
 
+# Each lies well beyond the limits, or well within: at a limit the noise of two samples decides.
 SICK: dict[str, Callable[[int], nn.Module]] = {
     "relu": from_preset("relu-50@depth=30"),
     "tanh": from_preset("tanh-50@depth=30"),
-    "tanh, gain 3": from_preset("tanh-50@init=xavier,gain=3.0,depth=20"),
+    "tanh, gain 3": from_preset("tanh-50@init=xavier,gain=3.0,depth=30"),
     "sigmoid": from_preset("relu-50@activation=sigmoid,depth=12"),
-    "relu, gain 4": from_preset("he-50@gain=4.0,depth=12"),
-    "a user's branches times 30": of_user(lambda: Residual(8, 30.0)),
+    "relu, gain 4": from_preset("he-50@gain=4.0,depth=20"),
+    "a user's branches times 30": of_user(lambda: Residual(12, 30.0)),
     "a user's tanh": of_user(lambda: FunctionalTanh(30)),
 }
 HEALTHY: dict[str, Callable[[int], nn.Module]] = {
@@ -124,6 +128,7 @@ def check(name: str, seed: int, scale: float | None = 1.0, num_samples: int = 64
 
 
 def answer(result: Preflight) -> Answer:
+    """Return the verdict and the causes."""
     return result.verdict, tuple(finding.cause for finding in result.findings)
 
 

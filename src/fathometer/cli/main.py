@@ -13,6 +13,7 @@ from fathometer.cli.presets import presets
 from fathometer.errors import FathometerError
 
 COMMANDS = {"demo": demo, "preflight": preflight, "mend": mend, "presets": presets}
+READER_GONE = 141  # as a shell says it: 128 + SIGPIPE
 DESCRIPTION = "Makes depth work: tells before training whether a deep network will train, and proves the fix."
 
 
@@ -28,8 +29,10 @@ def main(args: list[str] | None = None) -> None:
         _say("Stopped. Nothing was changed.")
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nobody to tell
-        code = 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = READER_GONE
+    except SystemExit as ended:
+        code = READER_GONE if ended.code == 1 else ended.code  # rich ends with 1 where the reader has gone
     except Exception:  # a fault of ours: Python's own exit code, 1, would read as "will not train"
         traceback.print_exc()
         code = 2

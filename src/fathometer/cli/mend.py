@@ -31,7 +31,7 @@ def mend(
     from fathometer.cli.show import bar, show_fix
     from fathometer.diagnosis import load_target
     from fathometer.diagnosis import mend as run
-    from fathometer.diagnosis.saving import check_path
+    from fathometer.files import check_path, write
     from fathometer.records import Asked
 
     for path in (html, code):
@@ -44,7 +44,7 @@ def mend(
     if html is not None:
         fix.save_html(html)
     if code is not None:
-        code.write_text(fix.code, encoding="utf-8")
+        write(code, fix.code)
     if json:
         print(fix.to_json())
     else:

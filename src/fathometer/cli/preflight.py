@@ -38,7 +38,7 @@ def preflight(
     from fathometer.cli.show import show_preflight
     from fathometer.diagnosis import load_target
     from fathometer.diagnosis import preflight as run
-    from fathometer.diagnosis.saving import check_path
+    from fathometer.files import check_path
 
     for path in (html, figure):
         if path is not None:

@@ -51,7 +51,7 @@ def loss_of(output: Any, targets: Any, loss_fn: LossFunction | None = None) -> T
     return default_loss(output, targets) if targets is not None else loss_in(output)
 
 
-def _call_loss(loss_fn: LossFunction, output: Any, targets: Any) -> Tensor:
+def _call_loss(loss_fn: LossFunction, output: Any, targets: Any) -> Any:
     try:
         return loss_fn(output, targets)
     except FathometerError:

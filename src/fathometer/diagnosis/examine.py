@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite, isnan, log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 from fathometer.activations import ACTIVATIONS
 from fathometer.contract import class_rows, main_tensor, map_tensors
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.admission import admit, check_inputs_kept, first_words, run_or_explain
+from fathometer.diagnosis.admission import admit, first_words, run_or_explain
 from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.first_look import Feeds, first_look
 from fathometer.diagnosis.notes import notes_on
 from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
@@ -22,9 +22,7 @@ from fathometer.instruments import (
     Sounding,
     as_rows,
     correlation,
-    find_depth_points,
     first_non_finite,
-    listen,
     second_moment,
     sound,
     unchanged,
@@ -40,7 +38,8 @@ class Examination:
 
     `activation` is the one heard most often ("linear" if none was). `notes` are sentences for the user; `broken_at` names the
     first module whose output is not finite, or is None;
-    `looked_ahead` is the number of optimizer steps after which gradients were read, 0 unless a branch starts at zero.
+    `looked_ahead` is the number of optimizer steps after which gradients were read, 0 unless a branch starts at zero;
+    `feeds` says which module's output is which one's input.
     """
 
     profile: DepthProfile
@@ -49,6 +48,7 @@ class Examination:
     notes: tuple[str, ...] = ()
     broken_at: str | None = None
     looked_ahead: int = 0
+    feeds: Feeds = frozenset()
 
 
 def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layers: Iterable[str] | None = None) -> Examination:
@@ -59,7 +59,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     """
     admit(case)
     with unchanged(case.model), _as_in_training(case.model):
-        points, output = _first_look(case, layers)
+        points, feeds, output = first_look(case, layers)
         sounding = _sound(case, points)
         notes = notes_on(case, points, sounding, output)
         broken = _broken(case, sounding)
@@ -74,7 +74,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
         )
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
-    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps)
+    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps, feeds)
 
 
 @contextmanager
@@ -83,14 +83,6 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
         model.train()
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-def _first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, Any]:
-    trace: list[tuple[str, int]] = []
-    torch.manual_seed(case.seed)
-    with torch.no_grad(), listen(case.model, on_call=lambda call: trace.append((call.name, call.index))):
-        output = check_inputs_kept(case)
-    return find_depth_points(case.model, trace, layers), output
 
 
 def _sound(case: Case, points: DepthPoints) -> Sounding:
@@ -137,7 +129,7 @@ def _signed_step(model: nn.Module, sounding: Sounding) -> None:
     parameters = dict(model.named_parameters())
     for name, gradient in sounding.parameter_gradients.items():
         if gradient is not None:
-            parameters[name].sub_(LOOK_AHEAD_RATE * gradient.sign())
+            parameters[name].data.sub_(LOOK_AHEAD_RATE * gradient.sign())  # past the version: a graph may be held
 
 
 def _values(

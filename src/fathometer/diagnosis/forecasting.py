@@ -60,7 +60,7 @@ def _plain_stack(model: nn.Module, examination: Examination) -> tuple[str, list[
         layers.append(kinds[0])
         activations.add(_MODULES[type(kinds[1])])
     fits = all(one.out_features == two.in_features for one, two in pairwise(layers))
-    if len(activations) != 1 or not fits or not _feeds_straight(examination.profile):
+    if len(activations) != 1 or not fits or not _feeds_straight(examination):
         return None
     return (activations & set(ACTIVATIONS)).pop(), layers
 
@@ -71,10 +71,10 @@ def _is_usual(module: nn.Module) -> bool:
     return own and getattr(module, "negative_slope", LEAKY_SLOPE) == LEAKY_SLOPE and getattr(module, "alpha", 1.0) == 1.0
 
 
-def _feeds_straight(profile: DepthProfile) -> bool:
-    """Return whether no block keeps its input: a sum around the layers would show as a shared direction."""
-    shared = [value for _, value in profile.known("shared")]
-    return not shared or sum(shared) / len(shared) < 0.3
+def _feeds_straight(examination: Examination) -> bool:
+    """Return whether each block's output, untouched, is the next one's input: no sum, scale or reshaping between them."""
+    points = examination.points.points
+    return all((one.leave, two.enter) in examination.feeds for one, two in pairwise(points))
 
 
 def _keeps_spread(spec: Mlp, profile: DepthProfile) -> bool:

@@ -17,7 +17,6 @@ from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.own_batch import own_data
 from fathometer.diagnosis.preflight import GARBLED, Preflight, case_of, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import Candidate, propose
-from fathometer.diagnosis.saving import save_page
 from fathometer.diagnosis.trial import NUM_RUNS, Trial, TrialData, run_trial, trial_data
 from fathometer.errors import FathometerError, ModelError, RecordError
 from fathometer.finding import Outcome, Remedy
@@ -113,8 +112,9 @@ class Fix:
     def save_html(self, path: str | Path) -> Path:
         """Write the report, one file that opens offline, and return its path."""
         from fathometer.diagnosis.pages import fix_page
+        from fathometer.report import save
 
-        return save_page(fix_page(self), path)
+        return save(fix_page(self), path)
 
 
 def mend(

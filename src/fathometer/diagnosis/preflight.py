@@ -15,7 +15,6 @@ from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
 from fathometer.diagnosis.rules import judge, verdict_of
-from fathometer.diagnosis.saving import save_page
 from fathometer.errors import ModelError, RecordError, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
 from fathometer.records import check_schema, read_json
@@ -102,8 +101,9 @@ class Preflight:
     def save_html(self, path: str | Path) -> Path:
         """Write the report, one file that opens offline, and return its path."""
         from fathometer.diagnosis.pages import preflight_page
+        from fathometer.report import save
 
-        return save_page(preflight_page(self), path)
+        return save(preflight_page(self), path)
 
 
 def preflight(
@@ -212,4 +212,4 @@ def _good_sentence(evidence: Evidence, verdict: str) -> str:
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
     if gain is None:
         return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
-    return f"Through {depth} blocks the gradient changes by × {1 / gain:.3g} per block."
+    return f"Through {depth} blocks the mean square of the gradient changes by × {1 / gain:.3g} per block."

@@ -18,6 +18,7 @@ from fathometer.diagnosis.limits import (
     shares,
     strain,
 )
+from fathometer.figures.numbers import power_text
 from fathometer.finding import Finding, Verdict, decide
 from fathometer.finding.finding import SEVERITIES
 
@@ -72,7 +73,7 @@ def _signal(evidence: Evidence, cause: str, verb: str) -> Finding | None:
     decades = evidence.decades("signal")
     if decades is None:
         return None
-    sentence = f"The signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
+    sentence = f"The mean square of the signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
     remedies = (*INITIALISE, "scale_branches", "add_norm")
     return _graded(evidence, cause, -decades, sentence, "signal", _ends(evidence), remedies)
 
@@ -94,8 +95,10 @@ def _gradient(evidence: Evidence, cause: str, word: str) -> Finding | None:
         return None
     shown, note = (plain, "") if plain * relative > 0 else (relative, ", for the size of the signal there")
     per_block = _per_block(evidence, "gradient", backwards=True) if not note else ""
-    sentence = f"The gradient is {times(abs(shown))} {word} at the first block than at the last{note}{per_block}."
-    remedies = (*INITIALISE, "swap_activation", "clip", "add_norm", "add_residual")
+    sentence = (
+        f"The mean square of the gradient is {times(abs(shown))} {word} at the first block than at the last{note}{per_block}."
+    )
+    remedies = (*INITIALISE, *(("clip",) if word == "larger" else ("swap_activation",)), "add_norm", "add_residual")
     return _graded(evidence, cause, relative, sentence, "gradient", _ends(evidence), remedies)
 
 
@@ -134,7 +137,7 @@ def _graded(
         return None
     limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
     if depth_share(evidence) >= 0.3:
-        sentence += f" Over {evidence.plain_depth:.0f} blocks that keep nothing of their input a network bears less of this."
+        sentence += f" {evidence.plain_depth:.0f} blocks without a residual stream cannot bear that much."
     return Finding(cause, severity, sentence, number, limit, column, points, remedies)
 
 
@@ -214,11 +217,11 @@ def times(decades: float) -> str:
     """Return a factor of 10^decades in words a person reads.
 
     >>> times(0.5), times(6.1)
-    ('3.2 times', '10^6 times')
+    ('3.2 times', '10⁶ times')
     """
     if decades == inf:
         return "infinitely many times"
-    return f"{10**decades:.2g} times" if decades < 3 else f"10^{decades:.0f} times"
+    return f"{10**decades:.2g} times" if decades < 3 else f"{power_text(round(decades))} times"
 
 
 def _per_block(evidence: Evidence, column: str, backwards: bool = False) -> str:

@@ -93,7 +93,6 @@ def _points_of(blocks: Sequence[Block], stacks: Stacks, trace: Trace) -> tuple[D
 
     An activation that many blocks share is the last member of each: it ends the one that has begun.
     """
-    titles = {block: next((name for name in block if stacks.cover([(name,)])), block[0]) for block in blocks}
     by_enter, by_leave = _grouped(blocks, 0), _grouped(blocks, -1)
     begun: dict[Block, int] = {}
     rounds: Counter[Block] = Counter()
@@ -102,7 +101,7 @@ def _points_of(blocks: Sequence[Block], stacks: Stacks, trace: Trace) -> tuple[D
         begun |= dict.fromkeys(by_enter.get(name, ()), index)
         for block in by_leave.get(name, ()):
             if block in begun:
-                points.append(DepthPoint(_label(titles[block], rounds[block]), block, begun.pop(block), index))
+                points.append(DepthPoint(_label(stacks.title(block), rounds[block]), block, begun.pop(block), index))
                 rounds[block] += 1
     return tuple(points)
 

@@ -74,8 +74,9 @@ def spread(rows: Float[Tensor, "sample unit"], floor: float = 0.0) -> float | No
     "no more than this" (see `rounding_floor`). Samples that are all zero do not count.
     """
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    if not bool((lengths > 0).all()):
-        rows, lengths = rows[lengths[:, 0] > 0], lengths[lengths[:, 0] > 0]
+    some = lengths[:, 0] != 0
+    if not bool(some.all()):
+        rows, lengths = rows[some], lengths[some]
     if rows.shape[0] < 2 or not bool(torch.isfinite(lengths).all()):
         return None
     unit = rows / lengths

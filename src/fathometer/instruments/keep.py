@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,34 +81,30 @@ def _keep(thing: Any) -> Callable[[], None]:
 
 
 def _keep_attributes(module: nn.Module) -> Callable[[], None]:
-    own, before = vars(module), dict(vars(module))
+    return partial(_restore_attributes, vars(module), dict(vars(module)))
 
-    def restore() -> None:
-        for name in [name for name in own if name not in before]:
-            del own[name]
-        own.update(before)
 
-    return restore
+def _restore_attributes(own: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in [name for name in own if name not in before]:
+        del own[name]
+    own.update(before)
 
 
 def _keep_contents(thing: Any) -> Callable[[], None]:
     """Keep which things a dictionary, list, set or deque holds, in their order."""
-    before = _contents(thing)
+    return partial(_restore_contents, thing, _contents(thing))
 
-    def restore() -> None:
-        if not before and not thing:
-            return
-        now = _contents(thing)
-        if len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True)):
-            return
-        thing.clear()
-        if isinstance(thing, dict):
-            for key, value in zip(before[::2], before[1::2], strict=True):
-                thing[key] = value
-        else:
-            thing.update(before) if isinstance(thing, set) else thing.extend(before)
 
-    return restore
+def _restore_contents(thing: Any, before: list[Any]) -> None:
+    now = _contents(thing)
+    if len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True)):
+        return
+    thing.clear()
+    if isinstance(thing, dict):
+        for key, value in zip(before[::2], before[1::2], strict=True):
+            thing[key] = value
+    else:
+        thing.update(before) if isinstance(thing, set) else thing.extend(before)
 
 
 def _contents(thing: Any) -> list[Any]:
@@ -117,12 +114,11 @@ def _contents(thing: Any) -> list[Any]:
 def _keep_generator(generator: Any) -> Callable[[], None]:
     if isinstance(generator, np.random.Generator):
         bits, numpy_state = generator.bit_generator, generator.bit_generator.state
-        return lambda: setattr(bits, "state", numpy_state)
+        return partial(setattr, bits, "state", numpy_state)
     if isinstance(generator, random.Random):
         python_state = generator.getstate()
-        return lambda: generator.setstate(python_state)
-    state = generator.get_state()
-    return lambda: generator.set_state(state)
+        return partial(generator.setstate, python_state)
+    return partial(generator.set_state, generator.get_state())
 
 
 def _keep_tensor(tensor: Tensor) -> Callable[[], None]:
@@ -131,22 +127,25 @@ def _keep_tensor(tensor: Tensor) -> Callable[[], None]:
     Versions cannot tell whether a number changed, as `.data` bypasses them; so the bits are compared. They are written
     only where they differ, and past the version, so that a graph the user still holds stays good.
     """
-    data, value, place = tensor.data, tensor.detach().clone(), _place(tensor)
-    leaf, takes_gradient = tensor.is_leaf, tensor.requires_grad
-    gradient = tensor.grad if leaf else None
+    numbers = partial(_restore_numbers, tensor, tensor.data, tensor.detach().clone(), _place(tensor))
+    if not tensor.is_leaf:
+        return numbers
+    return partial(_restore_leaf, numbers, tensor, tensor.requires_grad, tensor.grad)
 
-    def restore() -> None:
-        if place is None or _place(tensor) != place:
-            tensor.data = data
-        if not _same_bits(tensor.detach(), value):
-            tensor.data.copy_(value)
-        if leaf:
-            if tensor.requires_grad != takes_gradient:
-                tensor.requires_grad_(takes_gradient)
-            if tensor.grad is not gradient:
-                tensor.grad = gradient
 
-    return restore
+def _restore_numbers(tensor: Tensor, data: Tensor, value: Tensor, place: tuple[Any, ...] | None) -> None:
+    if place is None or _place(tensor) != place:
+        tensor.data = data
+    if not _same_bits(tensor.detach(), value):
+        tensor.data.copy_(value)
+
+
+def _restore_leaf(numbers: Callable[[], None], tensor: Tensor, takes_gradient: bool, gradient: Tensor | None) -> None:
+    numbers()
+    if tensor.requires_grad != takes_gradient:
+        tensor.requires_grad_(takes_gradient)
+    if tensor.grad is not gradient:
+        tensor.grad = gradient
 
 
 def _place(tensor: Tensor) -> tuple[Any, ...] | None:

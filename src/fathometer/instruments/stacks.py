@@ -21,6 +21,7 @@ class Stacks:
         self.model, self.runs = model, runs
         self.names = {id(module): name for name, module in model.named_modules()}
         self.layers = self._layers_in(model)
+        self.weighted = {name for layer in self.layers for name in (layer, *_above(layer))}
 
     def blocks(self) -> list[Block]:
         """Return the blocks of all outermost stacks; their order means nothing."""
@@ -31,6 +32,10 @@ class Stacks:
         """Return how many of the layers lie in the blocks."""
         members = {name for block in blocks for name in block}
         return sum(is_inside(layer, members) for layer in self.layers)
+
+    def title(self, block: Block) -> str:
+        """Return the name that a block goes by: that of its first member with weights."""
+        return next((name for name in block if name in self.weighted), block[0])
 
     def _layers_in(self, module: nn.Module) -> list[str]:
         """Return the innermost modules with a weight matrix of their own that ran (biases and norms do not count)."""
@@ -52,21 +57,34 @@ class Stacks:
             children = children[:start] + children[start + period * count :]
         for name, child in children:
             inner = list(self._blocks_in(child))
-            if not inner and self.runs[name] > 1 and _parts(child) and _has_matrix([(name, child)]):
+            if (
+                self.runs[name] > self._turns(module)
+                and _parts(child)
+                and _has_matrix([(name, child)])
+                and not self._fill(inner, child)
+            ):
                 inner = [((name, child),)]  # one block that runs again and again
             yield from inner
 
+    def _turns(self, module: nn.Module) -> int:
+        """Return how often a module runs; a container that is not called runs as often as what it is in."""
+        name = self.names[id(module)]
+        return next((self.runs[around] for around in (name, *_above(name)) if self.runs[around]), 1)
+
     def _are_stages(self, module: nn.Module, run: Sequence[Child]) -> bool:
         """Return whether these modules only hold the real blocks, as the stages of a ResNet do."""
-        if not isinstance(module, CONTAINERS):  # attributes in a row: blocks only if they hold no stacks
-            return any(True for _, child in run for _ in self._blocks_in(child))
-        return all(self._is_stage(child) for _, child in run)
+        if isinstance(module, CONTAINERS):
+            return all(self._is_stage(child) for _, child in run)
+        return any(self._fill(self._blocks_in(child), child) for _, child in run)
 
     def _is_stage(self, module: nn.Module) -> bool:
-        homes = (
-            [module] if isinstance(module, CONTAINERS) else [c for _, c in self._children(module) if isinstance(c, CONTAINERS)]
-        )
-        blocks = [block for home in homes for block in self._blocks_in(home) if any(_parts(child) for _, child in block)]
+        """Return whether a module is little more than one list of blocks that are more than single layers."""
+        homes = [module, *_parts(module)] if not isinstance(module, CONTAINERS) else [module]
+        found = [block for home in homes if isinstance(home, CONTAINERS) for block in self._blocks_in(home)]
+        return self._fill([block for block in found if any(_parts(child) for _, child in block)], module)
+
+    def _fill(self, blocks: Iterable[tuple[Child, ...]], module: nn.Module) -> bool:
+        """Return whether these blocks hold nearly all layers of a module."""
         inside = self.cover([tuple(name for name, _ in block) for block in blocks])
         return inside > 0 and inside >= _STAGE_SHARE * len(self._layers_in(module))
 

@@ -86,7 +86,7 @@ def listen(
 HEARD = {
     "relu": "relu", "relu_": "relu", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "elu": "elu", "elu_": "elu",
     "gelu": "gelu", "silu": "silu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
-    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh",
+    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh", "hardtanh_": "hardtanh",
 }  # fmt: skip
 _FUNCTIONS: dict[Any, str] = {
     getattr(home, function): name
@@ -106,7 +106,18 @@ class ActivationEar(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Tell the listener the name of the activation and its input, before the input may be overwritten."""
         name = _FUNCTIONS.get(func)
-        inputs = args[0] if args else (kwargs or {}).get("input")
+        inputs = None
+        if name is not None:
+            given = dict(zip(("input", "min_val", "max_val"), args, strict=False)) | (kwargs or {})
+            name = _hardtanh_as(given.get("min_val", -1), given.get("max_val", 1)) if name == "hardtanh" else name
+            inputs = given.get("input")
         if name is not None and isinstance(inputs, Tensor):
             self.on_activation(name, inputs.detach())  # here the ear is off: torch has taken the mode away for this call
         return func(*args, **(kwargs or {}))
+
+
+def _hardtanh_as(low: int | float, high: int | float) -> str | None:
+    """Return what to call torch's hardtanh: with the limits 0 and 6 it is how nn.ReLU6 is made."""
+    if low == 0:
+        return "relu"
+    return "hardtanh" if (low, high) == (-1, 1) else None

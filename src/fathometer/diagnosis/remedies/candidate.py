@@ -1,4 +1,4 @@
-"""A remedy with the function that applies it, and the code that shows it."""
+"""A remedy, the function that applies it, the code that shows it."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Another activation, norm or path for the signal: code that is run here and shown to paste."""
+"""Another activation, norm or path: code that runs, shown to paste."""
 
 from collections.abc import Sequence
 
