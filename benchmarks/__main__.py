@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.import_time import import_time
+from benchmarks.lesson import lesson
+from benchmarks.limits import limits
 from fathometer.json_text import dump
 from fathometer.records import this_machine
 
@@ -18,6 +20,8 @@ Row = dict[str, Any]
 # A new benchmark is one file with a function that returns rows, and one line here.
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "import_time": import_time,
+    "lesson": lesson,
+    "limits": limits,
 }
 
 

@@ -40,7 +40,7 @@ class DepthProfile:
     values: Mapping[str, Series]
     low: Mapping[str, Series] = field(default_factory=dict)
     high: Mapping[str, Series] = field(default_factory=dict)
-    facts: Mapping[str, float | str | None] = field(default_factory=dict)
+    facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for table in (self.values, self.low, self.high):

@@ -1,25 +1,50 @@
-"""A spec without a batch gets one that fits its family."""
+"""Data for a spec that comes without any, by family."""
 
 import pytest
 import torch
 
+from fathometer.data import digits
 from fathometer.diagnosis import preflight
-from fathometer.diagnosis.own_batch import own_batch
+from fathometer.diagnosis.own_batch import NUM_SAMPLES, own_batch, own_data
 from fathometer.networks import build
 from fathometer.spec import ConvNet, Mlp, Transformer, preset
 
 
-def test_a_transformer_gets_random_tokens_and_those_that_follow() -> None:
-    """Four sequences of 64 tokens, or of the context if that is shorter; each target is the next token."""
+def test_the_digits_serve_where_they_fit() -> None:
+    """64 inputs and 10 outputs are handwriting, each image once."""
+    inputs, targets = own_batch(Mlp())
+    whole = torch.cat([each for each, _ in own_data(Mlp())])
+
+    assert torch.equal(inputs, digits().train_inputs[:NUM_SAMPLES])
+    assert torch.equal(targets, digits().train_targets[:NUM_SAMPLES])
+    assert torch.equal(whole, digits().train_inputs[: len(whole)])
+    assert len(digits().train_inputs) - len(whole) < NUM_SAMPLES
+
+
+@pytest.mark.parametrize(("outputs", "kind"), [(3, torch.int64), (1, torch.float32)])
+def test_elsewhere_a_teacher_serves(outputs: int, kind: torch.dtype) -> None:
+    """Noise of second moment 1, labelled by a linear teacher, so that there is something to learn."""
+    data = own_data(Mlp(inputs=20, outputs=outputs), seed=1)
+    inputs, targets = (torch.cat(part) for part in zip(*data, strict=True))
+
+    assert targets.dtype is kind
+    assert float(inputs.square().mean()) == pytest.approx(1.0, abs=0.05)  # 25,600 draws: 0.009 is one standard deviation
+    solution = torch.linalg.lstsq(inputs, targets if outputs == 1 else torch.nn.functional.one_hot(targets).float()).solution
+    found = inputs @ solution
+    hit = (found - targets).abs().max() < 1e-3 if outputs == 1 else (found.argmax(1) == targets).double().mean() > 0.9
+    assert bool(hit)
+
+
+def test_a_transformer_gets_tokens_that_mostly_decide_the_next() -> None:
+    """Sixteen sequences of 64 tokens, or of the context if that is shorter; each target is the next token."""
     inputs, targets = own_batch(Transformer(vocabulary=50, context=1024))
 
-    assert inputs.shape == targets.shape == (4, 64)
+    assert inputs.shape == targets.shape == (16, 64)
     assert inputs.dtype == targets.dtype == torch.int64
     assert torch.equal(inputs[:, 1:], targets[:, :-1])
-    # 256 draws of 50 tokens leave 0.3 of them out on average; five or more with a chance below 1e-4.
-    assert len(inputs.unique()) > 45
-    assert 0 <= int(inputs.min()) <= int(inputs.max()) < 50
-    assert own_batch(Transformer(context=7))[0].shape == (4, 7)
+    assert own_batch(Transformer(context=7))[0].shape == (16, 7)
+    usual = sum(int(targets[inputs == token].bincount().max()) for token in inputs.unique())
+    assert 0.85 < usual / targets.numel() < 0.96  # nine out of ten are decided; 1,024 draws spread by 0.01
 
 
 def test_a_convnet_gets_gaussian_images() -> None:

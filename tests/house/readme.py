@@ -1,6 +1,7 @@
 """Write the generated tables of the README between their markers."""
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -46,8 +47,15 @@ def rooms_table(root: Path = ROOT) -> str:
     return "\n".join(lines)
 
 
+def lesson_table(root: Path = ROOT) -> str:
+    """Return the lesson row by row, from the results of its benchmark."""
+    rows = json.loads((root / "benchmarks" / "results" / "lesson.json").read_text(encoding="utf-8"))["rows"]
+    lines = ["| the lesson claims | the command that shows it | the number |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {row['claim']} | {row['command']} | {row['number']} |" for row in rows)])
+
+
 # A new table is one function, one line here, and its two markers in the README.
-TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table}
+TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table, "lesson": lesson_table}
 
 
 def between(text: str, name: str) -> str:

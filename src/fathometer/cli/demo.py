@@ -17,8 +17,12 @@ def demo(out: Path = Path("fathometer-demo.html"), figure: Path | None = None, o
     """
     from fathometer.cli.show import bar
     from fathometer.demo import story_figure, story_page, tell_story
+    from fathometer.files import check_path
     from fathometer.report import save as save_page
 
+    for path in (out, figure):
+        if path is not None:
+            check_path(path)
     with bar() as progress:
         story = tell_story(seed, progress=progress)
     save_page(story_page(story), out)

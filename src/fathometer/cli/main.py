@@ -1,6 +1,8 @@
 """The `fathometer` command: which verbs there are, and how it ends."""
 
+import os
 import sys
+import traceback
 
 import tyro
 
@@ -11,6 +13,7 @@ from fathometer.cli.presets import presets
 from fathometer.errors import FathometerError
 
 COMMANDS = {"demo": demo, "preflight": preflight, "mend": mend, "presets": presets}
+READER_GONE = 141  # as a shell says it: 128 + SIGPIPE
 DESCRIPTION = "Makes depth work: tells before training whether a deep network will train, and proves the fix."
 
 
@@ -18,6 +21,7 @@ def main(args: list[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 will not train, 2 an error that says how to mend it, 3 unknown."""
     try:
         code = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=args, prog="fathometer", description=DESCRIPTION)
+        sys.stdout.flush()
     except FathometerError as problem:
         _say(f"error: {problem}")
         code = 2
@@ -25,8 +29,13 @@ def main(args: list[str] | None = None) -> None:
         _say("Stopped. Nothing was changed.")
         code = 130
     except BrokenPipeError:
-        sys.stdout = None  # the reader has gone: nobody to tell
-        code = 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = READER_GONE
+    except SystemExit as ended:
+        code = READER_GONE if ended.code == 1 else ended.code  # rich ends with 1 where the reader has gone
+    except Exception:  # a fault of ours: Python's own exit code, 1, would read as "will not train"
+        traceback.print_exc()
+        code = 2
     sys.exit(code)
 
 

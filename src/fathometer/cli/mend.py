@@ -1,5 +1,7 @@
 """`fathometer mend`: the smallest remedy that is proved to work."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +9,7 @@ import tyro
 
 
 def mend(
-    target: Annotated[str, tyro.conf.Positional],
+    target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")],
     json: bool = False,
     html: Path | None = None,
     code: Path | None = None,
@@ -29,23 +31,20 @@ def mend(
     from fathometer.cli.show import bar, show_fix
     from fathometer.diagnosis import load_target
     from fathometer.diagnosis import mend as run
+    from fathometer.files import check_path, write
     from fathometer.records import Asked
 
-    found = load_target(target)
-    with bar(silent=json) as progress:
-        fix = run(
-            found.model,
-            found.batch,
-            loss_fn=found.loss_fn,
-            asked=Asked(steps=steps),
-            seed=seed,
-            progress=progress,
-            name=found.name,
-        )
+    for path in (html, code):
+        if path is not None:
+            check_path(path)
+    with bar(silent=json) as progress, redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
+        found = load_target(target)
+        settings = {"asked": Asked(steps=steps), "seed": seed, "progress": progress, "name": found.name}
+        fix = run(found.model, found.batch, loss_fn=found.loss_fn, **settings)
     if html is not None:
         fix.save_html(html)
     if code is not None:
-        code.write_text(fix.code, encoding="utf-8")
+        write(code, fix.code)
     if json:
         print(fix.to_json())
     else:

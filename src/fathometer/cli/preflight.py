@@ -1,5 +1,7 @@
 """`fathometer preflight`: will it train?"""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +11,7 @@ EXIT = {"healthy": 0, "at risk": 0, "will not train": 1, "unknown": 3}
 
 
 def preflight(
-    target: Annotated[str, tyro.conf.Positional],
+    target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")],
     json: bool = False,
     html: Path | None = None,
     figure: Path | None = None,
@@ -36,9 +38,15 @@ def preflight(
     from fathometer.cli.show import show_preflight
     from fathometer.diagnosis import load_target
     from fathometer.diagnosis import preflight as run
+    from fathometer.files import check_path
 
-    found = load_target(target)
-    check = run(found.model, found.batch, loss_fn=found.loss_fn, layers=layers or None, ignore=ignore, seed=seed, name=found.name)
+    for path in (html, figure):
+        if path is not None:
+            check_path(path)
+    with redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
+        found = load_target(target)
+        asked = {"layers": layers or None, "ignore": ignore, "seed": seed, "name": found.name}
+        check = run(found.model, found.batch, loss_fn=found.loss_fn, **asked)
     if html is not None:
         check.save_html(html)
     if figure is not None:

@@ -1,4 +1,4 @@
-"""Results on a terminal: the verdict first, colour only where there is one."""
+"""Results on a terminal: the verdict first, colour where there is any."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +50,7 @@ def bar(silent: bool = False) -> Iterator["OnProgress | None"]:
     if silent:
         yield None
     elif not console.is_terminal:
-        yield lambda text, done, total: console.print(f"{text} …", highlight=False) if done == 0 else None
+        yield _line_by_line(console)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -67,6 +67,18 @@ def bar(silent: bool = False) -> Iterator["OnProgress | None"]:
                 progress.update(tasks[text], completed=done)
 
             yield advance
+
+
+def _line_by_line(console: Console) -> "OnProgress":
+    """Return a progress callback that prints each text once, when it is first heard of."""
+    said = set[str]()
+
+    def say(text: str, done: int, total: int) -> None:
+        if text not in said:
+            console.print(f"{text} …", highlight=False)
+        said.add(text)
+
+    return say
 
 
 def _console(console: Console | None) -> Console:

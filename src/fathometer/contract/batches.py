@@ -1,4 +1,4 @@
-"""What a batch is: (inputs, targets), inputs alone, or a dictionary of arguments."""
+"""What a batch is: a pair, inputs alone, or a dictionary of arguments."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,9 +29,8 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
 
 
 def batch_size(inputs: Any) -> int:
-    """Return the first axis of the first tensor that goes in."""
-    tensor = next((tensor for _, tensor in tensors_in(inputs)), None)
-    return int(tensor.shape[0]) if tensor is not None and tensor.ndim else 1
+    """Return the first axis of the first tensor that goes in and has one; 1 if none has."""
+    return next((int(tensor.shape[0]) for _, tensor in tensors_in(inputs) if tensor.ndim), 1)
 
 
 def take_samples(batch: Any, rows: Any) -> Any:
@@ -52,7 +51,7 @@ def loss_of(output: Any, targets: Any, loss_fn: LossFunction | None = None) -> T
     return default_loss(output, targets) if targets is not None else loss_in(output)
 
 
-def _call_loss(loss_fn: LossFunction, output: Any, targets: Any) -> Tensor:
+def _call_loss(loss_fn: LossFunction, output: Any, targets: Any) -> Any:
     try:
         return loss_fn(output, targets)
     except FathometerError:

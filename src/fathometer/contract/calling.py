@@ -1,4 +1,4 @@
-"""Call any module with whatever it takes: a tensor, a tuple, a dictionary, a dataclass."""
+"""Call any module with a tensor, a tuple, a dictionary, a dataclass."""
 
 import inspect
 from collections.abc import Mapping

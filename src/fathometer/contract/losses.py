@@ -1,4 +1,4 @@
-"""What a loss is when none is given, and which answers fit which targets."""
+"""What the loss is when none is given, and what fits what."""
 
 from typing import Any
 
@@ -27,7 +27,10 @@ def default_loss(output: Any, targets: Any) -> Tensor:
 
 
 def class_rows(values: Tensor, targets: Tensor) -> Tensor:
-    """Return the outputs as rows `(sample, classes)` that fit integer targets, or raise what does not fit."""
+    """Return the outputs as rows `(sample, classes)` that fit integer targets, or raise what does not fit.
+
+    The classes are the last axis, as in `(batch, time, classes)`, or else the second, as torch has it for images.
+    """
     if values.ndim == targets.ndim + 1 and values.shape[:-1] == targets.shape:
         rows = values.reshape(-1, values.shape[-1])
     elif values.ndim == targets.ndim + 1 and values.shape[:1] + values.shape[2:] == targets.shape:

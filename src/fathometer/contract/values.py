@@ -1,6 +1,7 @@
 """Tensors inside anything: tuples, dictionaries, dataclasses."""
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -25,21 +26,26 @@ def tensors_in(value: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def main_tensor(value: Any) -> Tensor | None:
-    """Return the tensor that carries the signal: `logits` and the like by name, else the first of floating point."""
+    """Return the tensor that carries the signal: `logits` and the like by name, else the first of floating point.
+
+    A single number, such as the loss in `(loss, logits)`, is taken only where there is nothing else.
+    """
     if isinstance(value, Tensor):
         return value if value.is_floating_point() else None
     items = dict(_items(value))
     for name in OUTPUT_NAMES:
-        if isinstance(items.get(name), Tensor):
-            return items[name]
+        item = items.get(name)
+        if isinstance(item, Tensor) and item.is_floating_point():
+            return item
     rest = {key: item for key, item in items.items() if key not in LOSS_NAMES}
-    return next((tensor for _, tensor in tensors_in(rest) if tensor.is_floating_point()), None)
+    floats = [tensor for _, tensor in tensors_in(rest) if tensor.is_floating_point()]
+    return next((tensor for tensor in floats if tensor.ndim), floats[0] if floats else None)
 
 
 def loss_in(value: Any) -> Tensor | None:
     """Return the scalar `.loss` of a model's output, as Hugging Face models give it, or None."""
     loss = None if isinstance(value, Tensor) else dict(_items(value)).get("loss")
-    return loss if isinstance(loss, Tensor) and loss.numel() == 1 else None
+    return loss.reshape(()) if isinstance(loss, Tensor) and loss.numel() == 1 else None
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -65,8 +71,6 @@ def _remake(value: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
 
 
 def _copy_dataclass(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    from copy import copy
-
     twin = copy(value)
     for field in fields(value):
         object.__setattr__(twin, field.name, map_tensors(getattr(value, field.name), function))

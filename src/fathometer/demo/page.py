@@ -51,7 +51,7 @@ def _learned(story: Story) -> Section:
     return Charts("What it learned", (long_run, Figure(probes, "A linear probe on every layer", see)), words)
 
 
-def _long_chart(story: Story) -> alt.TopLevelMixin:
+def _long_chart(story: Story) -> alt.LayerChart:
     runs = [("as it was", [story.long_before.losses]), ("mended", [story.long_after.losses])]
     return loss_chart(runs, reference=story.fix.trial_before.blind_loss)
 

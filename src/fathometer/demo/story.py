@@ -1,4 +1,4 @@
-"""The story: fifty layers that cannot learn, the cause, the fix, the proof."""
+"""The story: fifty layers that cannot learn, the cause, fix and proof."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What must hold before a module can be measured, and errors that say how to mend it."""
+"""What must hold before a module can be measured, or how to mend it."""
 
 from typing import Any
 
@@ -71,8 +71,14 @@ def run_or_explain(case: Case, inputs: Any = None) -> Any:
         return call(case.model, inputs)
     except FathometerError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:  # sys.exit in a model would end the command with a verdict's exit code
         raise _explained(case, problem) from problem
+
+
+def first_words(problem: BaseException) -> str:
+    """Return the first line of what somebody else's error says, cut where it gets long."""
+    lines = str(problem).strip().splitlines()
+    return lines[0][:300] if lines else "no message"
 
 
 def copied(inputs: Any) -> Any:
@@ -84,22 +90,26 @@ def check_inputs_kept(case: Case) -> Any:
     """Call the model once; raise if it changed its inputs in place, or returns nothing that a gradient can enter."""
     inputs = copied(case.inputs)
     output = run_or_explain(case, inputs)
-    for (path, before), (_, after) in zip(tensors_in(case.inputs), tensors_in(inputs), strict=True):
-        if before.shape != after.shape or not torch.equal(before, after):
-            raise ModelError(
-                f"The forward pass changed its input {path or 'tensor'} in place".replace("  ", " "),
-                "A second pass over the same batch would see other data",
-                "Write x = x + … instead of x += …, and relu(x) instead of relu_(x), at the model's entry",
-            )
+    before, after = dict(tensors_in(case.inputs)), dict(tensors_in(inputs))
+    changed = [path for path in {**before, **after} if not _same(before.get(path), after.get(path))]
+    if changed:
+        raise ModelError(
+            f"The forward pass changed its input {changed[0] or 'tensor'} in place",
+            "A second pass over the same batch would see other data",
+            "Write x = x + … instead of x += …, relu(x) instead of relu_(x), and take a copy before you pop from a dictionary",
+        )
     output_tensor(output)
     return output
 
 
-def _explained(case: Case, problem: Exception) -> ModelError:
+def _same(before: Tensor | None, after: Tensor | None) -> bool:
+    return before is not None and after is not None and before.shape == after.shape and torch.equal(before, after)
+
+
+def _explained(case: Case, problem: BaseException) -> ModelError:
     shapes = ", ".join(f"{path or 'inputs'} {tuple(tensor.shape)} {tensor.dtype}" for path, tensor in tensors_in(case.inputs))
-    text = str(problem).strip().splitlines()
     return ModelError(
-        f"The model's forward raised {type(problem).__name__}: {text[0][:300] if text else 'no message'}",
+        f"The model's forward raised {type(problem).__name__}: {first_words(problem)}",
         f"It was called with {shapes}",
         "Call model(inputs) by hand with this batch and mend what it says; a pair is read as (inputs, targets)",
     )

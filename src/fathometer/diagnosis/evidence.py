@@ -1,4 +1,4 @@
-"""What the rules read: the profile, the forecast, and a few ratios along depth."""
+"""What the rules read: profile, forecast and ratios along depth."""
 
 from dataclasses import dataclass
 from math import inf, log10
@@ -8,11 +8,15 @@ from fathometer.depth_profile import DepthProfile
 
 @dataclass(frozen=True)
 class Evidence:
-    """The measured profile with, where theory reaches, the forecast; `broken_at` names what first was not finite."""
+    """The measured profile with, where theory reaches, the forecast.
+
+    `broken_at` names what first was not finite; causes that are `ignored` count for nothing.
+    """
 
     profile: DepthProfile
     forecast: DepthProfile | None = None
     broken_at: str | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def depth(self) -> int:

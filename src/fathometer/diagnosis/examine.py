@@ -4,25 +4,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from math import isnan, log
-from typing import Any
+from math import isfinite, isnan, log
 
 import torch
 from torch import Tensor, nn
 
 from fathometer.activations import ACTIVATIONS
-from fathometer.contract import class_rows, main_tensor
+from fathometer.contract import class_rows, main_tensor, map_tensors
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.admission import admit, check_inputs_kept, run_or_explain
+from fathometer.diagnosis.admission import admit, first_words, run_or_explain
 from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.first_look import Feeds, first_look
+from fathometer.diagnosis.notes import notes_on
+from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
     DepthPoints,
     Sounding,
     as_rows,
     correlation,
-    find_depth_points,
     first_non_finite,
-    listen,
     second_moment,
     sound,
     unchanged,
@@ -38,7 +38,8 @@ class Examination:
 
     `activation` is the one heard most often ("linear" if none was). `notes` are sentences for the user; `broken_at` names the
     first module whose output is not finite, or is None;
-    `looked_ahead` is the number of optimizer steps after which gradients were read, 0 unless a branch starts at zero.
+    `looked_ahead` is the number of optimizer steps after which gradients were read, 0 unless a branch starts at zero;
+    `feeds` says which module's output is which one's input.
     """
 
     profile: DepthProfile
@@ -47,6 +48,7 @@ class Examination:
     notes: tuple[str, ...] = ()
     broken_at: str | None = None
     looked_ahead: int = 0
+    feeds: Feeds = frozenset()
 
 
 def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layers: Iterable[str] | None = None) -> Examination:
@@ -57,9 +59,9 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     """
     admit(case)
     with unchanged(case.model), _as_in_training(case.model):
-        points, output = _first_look(case, layers)
+        points, feeds, output = first_look(case, layers)
         sounding = _sound(case, points)
-        notes = [*_notes(case, points), *_not_deterministic(output, sounding.output)]
+        notes = notes_on(case, points, sounding, output)
         broken = _broken(case, sounding)
         gradients, steps = _gradients(case, points, sounding)
         values = _values(case.model, points, sounding, gradients)
@@ -72,7 +74,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
         )
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
-    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps)
+    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps, feeds)
 
 
 @contextmanager
@@ -83,17 +85,18 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, Any]:
-    trace: list[tuple[str, int]] = []
-    torch.manual_seed(case.seed)
-    with torch.no_grad(), listen(case.model, on_call=lambda call: trace.append((call.name, call.index))):
-        output = check_inputs_kept(case)
-    return find_depth_points(case.model, trace, layers), output
-
-
 def _sound(case: Case, points: DepthPoints) -> Sounding:
     torch.manual_seed(case.seed)
-    return sound(case.model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
+    try:
+        return sound(case.model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
+    except FathometerError:
+        raise
+    except RuntimeError as problem:
+        raise ModelError(
+            f"The backward pass raised {type(problem).__name__}: {first_words(problem)}",
+            "A gradient must be able to flow from the loss to the parameters",
+            "Call loss.backward() by hand on this batch, inside torch.autograd.set_detect_anomaly(True), and mend what it names",
+        ) from problem
 
 
 def _broken(case: Case, sounding: Sounding) -> str | None:
@@ -126,7 +129,7 @@ def _signed_step(model: nn.Module, sounding: Sounding) -> None:
     parameters = dict(model.named_parameters())
     for name, gradient in sounding.parameter_gradients.items():
         if gradient is not None:
-            parameters[name].sub_(LOOK_AHEAD_RATE * gradient.sign())
+            parameters[name].data.sub_(LOOK_AHEAD_RATE * gradient.sign())  # past the version: a graph may be held
 
 
 def _values(
@@ -161,28 +164,27 @@ def _updates(model: nn.Module, points: DepthPoints, sounding: Sounding, optimize
     for name, parameter in twin.named_parameters():
         gradient = sounding.parameter_gradients.get(name)
         parameter.grad = None if gradient is None else gradient / sounding.scale
-    stepper.step()
+    try:
+        stepper.step()
+    except Exception as problem:
+        given = f"A step of {type(optimizer).__name__} raised {type(problem).__name__}: {first_words(problem)}"
+        raise ModelError(given, "Its first step is judged from one gradient", "Leave optimizer= out") from problem
     moved = {name: after.detach() - before[name].detach() for name, after in twin.named_parameters() if after.ndim > 1}
     sizes = zip(_by_block(points, moved), _by_block(points, {name: before[name] for name in moved}), strict=True)
     return [_number(move / size) if move is not None and size else None for move, size in sizes]
 
 
-def _facts(case: Case, points: DepthPoints, sounding: Sounding) -> dict[str, float | str | None]:
-    output, entering = main_tensor(sounding.output), _entering(case)
-    facts: dict[str, float | str | None] = {
+def _facts(case: Case, points: DepthPoints, sounding: Sounding) -> dict[str, float | int | str | None]:
+    entering = _entering(case)
+    facts: dict[str, float | int | str | None] = {
         "batch_size": case.num_samples,
         "num_parameters": sum(parameter.numel() for parameter in case.model.parameters()),
         "depth_points": points.found_as,
-        "loss": None if sounding.loss is None or not case.has_loss else float(sounding.loss.detach()),
+        "loss": float(sounding.loss.detach()) if sounding.loss is not None and case.has_loss(sounding.output) else None,
         "input_signal": None if entering is None else second_moment(entering),
         "input_correlation": None if entering is None else correlation(entering),
     }
-    targets = case.targets
-    if output is not None and isinstance(targets, Tensor) and not targets.is_floating_point() and case.loss_fn is None:
-        rows = class_rows(output.detach(), targets).double()
-        facts["cross_entropy"] = float(nn.functional.cross_entropy(rows, targets.reshape(-1).long()))
-        facts["chance_cross_entropy"] = log(rows.shape[1])
-    return facts
+    return facts | _cross_entropy_facts(case, sounding)
 
 
 def _usual_activation(sounding: Sounding) -> str:
@@ -195,34 +197,32 @@ def _entering(case: Case) -> Tensor | None:
     return None if tensor is None else as_rows(tensor, case.num_samples)
 
 
-def _notes(case: Case, points: DepthPoints) -> list[str]:
-    notes = []
-    if points.found_as == "layers":
-        notes.append("No repeated blocks were found: each layer with weights is a depth point, with the activations after it.")
-    if case.num_samples == 1:
-        notes.append("The batch holds one sample: correlation, rank and dead units need more (16 are enough).")
-    names: dict[int, list[str]] = {}
-    for name, parameter in case.model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
-    notes += [f"Tied: {' and '.join(tied)} are one parameter, counted once." for tied in names.values() if len(tied) > 1]
-    if case.targets is None and case.loss_fn is None:
-        notes.append("No targets were given: the gradient starts from a seeded random direction unless the model has a loss.")
-    return notes
+def _cross_entropy_facts(case: Case, sounding: Sounding) -> dict[str, float | int | str | None]:
+    """Return the cross-entropy of the outputs, and that of a fair guess, where the loss is a cross-entropy on any scale."""
+    output, targets = main_tensor(sounding.output), case.targets
+    if output is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
+        return {}
+    try:
+        rows = class_rows(output.detach(), targets).double()
+    except FathometerError:  # the user's own loss makes something else of these integers
+        return {}
+    loss, chance = float(nn.functional.cross_entropy(rows, targets.reshape(-1).long())), log(rows.shape[1])
+    if case.loss_fn is not None and not _is_scaled(case, sounding, loss / chance if chance else 0.0):
+        return {}
+    return {"cross_entropy": loss, "chance_cross_entropy": chance}
 
 
-def _not_deterministic(first: Any, second: Any) -> list[str]:
-    one, two = main_tensor(first), main_tensor(second)
-    if one is None or two is None or one.shape != two.shape or not bool(torch.isfinite(one).all() and torch.isfinite(two).all()):
-        return []
-    difference = float((one - two).detach().abs().max())
-    scale = float(one.detach().abs().max())
-    # Without gradients torch may choose other kernels; a hundred rounding errors are no sign of chance.
-    if difference <= 100 * torch.finfo(one.dtype).eps * max(scale, torch.finfo(one.dtype).tiny):
-        return []
-    return [
-        f"The forward pass is not deterministic: two passes with the same seed and batch differ by {difference:.2g} "
-        f"(outputs up to {scale:.2g}). Its numbers hold for one pass only."
-    ]
+@torch.no_grad()
+def _is_scaled(case: Case, sounding: Sounding, ratio: float) -> bool:
+    """Return whether a loss function is cross-entropy times a constant: over that of outputs of 0 it has the same ratio."""
+    assert case.loss_fn is not None
+    assert sounding.loss is not None
+    try:
+        fair = case.loss_fn(map_tensors(sounding.output, torch.zeros_like), case.targets)
+        own = float(sounding.loss) / float(fair)
+    except Exception:  # whatever a user's function thinks of zeros, it is then not known to be a cross-entropy
+        return False
+    return isfinite(own) and abs(own - ratio) <= 0.02 * ratio  # bfloat16 rounds by up to 0.4%
 
 
 def _number(value: float | None) -> float | None:

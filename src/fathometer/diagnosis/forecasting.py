@@ -1,10 +1,10 @@
-"""What theory expects of the network that was just measured, where it reaches."""
+"""What theory expects of the network that was measured."""
 
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from fathometer.activations import ACTIVATIONS
+from fathometer.activations import ACTIVATIONS, LEAKY_SLOPE
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import Examination
@@ -55,20 +55,26 @@ def _plain_stack(model: nn.Module, examination: Examination) -> tuple[str, list[
     for point in examination.points.points:
         inside = [m for member in point.members for m in model.get_submodule(member).modules() if not list(m.children())]
         kinds = [module for module in inside if not isinstance(module, _SILENT)]
-        if len(kinds) != 2 or type(kinds[0]) is not nn.Linear or type(kinds[1]) not in _MODULES or point.start:
+        if len(kinds) != 2 or type(kinds[0]) is not nn.Linear or not _is_usual(kinds[1]) or point.start:
             return None
         layers.append(kinds[0])
         activations.add(_MODULES[type(kinds[1])])
     fits = all(one.out_features == two.in_features for one, two in pairwise(layers))
-    if len(activations) != 1 or not fits or not _feeds_straight(examination.profile):
+    if len(activations) != 1 or not fits or not _feeds_straight(examination):
         return None
     return (activations & set(ACTIVATIONS)).pop(), layers
 
 
-def _feeds_straight(profile: DepthProfile) -> bool:
-    """Return whether no block keeps its input: a sum around the layers would show as a shared direction."""
-    shared = [value for _, value in profile.known("shared")]
-    return not shared or sum(shared) / len(shared) < 0.3
+def _is_usual(module: nn.Module) -> bool:
+    """Return whether this is an activation that theory knows, with torch's own slope and scale."""
+    own = type(module) in _MODULES
+    return own and getattr(module, "negative_slope", LEAKY_SLOPE) == LEAKY_SLOPE and getattr(module, "alpha", 1.0) == 1.0
+
+
+def _feeds_straight(examination: Examination) -> bool:
+    """Return whether each block's output, untouched, is the next one's input: no sum, scale or reshaping between them."""
+    points = examination.points.points
+    return all((one.leave, two.enter) in examination.feeds for one, two in pairwise(points))
 
 
 def _keeps_spread(spec: Mlp, profile: DepthProfile) -> bool:

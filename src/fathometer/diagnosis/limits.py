@@ -1,4 +1,4 @@
-"""How much trouble a network bears: what each trouble may amount to, and how they add up."""
+"""How much trouble a network bears, and how troubles add up."""
 
 from dataclasses import dataclass
 from math import inf
@@ -37,21 +37,21 @@ BEARS: dict[str, float] = {
     "correlation_collapse": 12.0,  # spread of the samples, input over last block
     "rank_collapse": 2.5,  # decades of directions
 }
-SATURATED_STREAM = 1.5  # what is flat in a branch passes by on the stream
+SATURATED_STREAM = 2.0  # what is flat in a branch passes by on the stream
 PLAIN_DEPTH, PLAIN_DEPTH_MOST = 140.0, 0.5  # blocks that keep nothing of their input: they lower the limits by half at most
 STRAIN = Limits(0.6, 1.0)
-NAMED = 0.5  # a trouble is named when it is at least this part of the largest
+NAMED = 0.5  # a trouble is named when it is at least this part of the largest, or of what stops training by itself
 RANK_MAY_BE = 0.4  # what collapsed rank adds where it is not known: the most that was seen
 
 DEAD = Limits(0.9, 1.0)  # 63 of 64 dead units in one block still train; deep ReLU blocks have 0.7 without harm of their own
 LOSS_EXCESS = Limits(300.0, inf)  # nats above ln C: Adam at a large rate unlearns 100 within 200 steps
 UPDATE_LARGE = Limits(0.1, 0.5)  # one step over the weights, middle block
 UPDATE_SMALL = Limits(1e-6, 1e-8)  # the same, fastest block
-_MOST_DECADES = 40.0  # an exact zero counts as this many, and the sum stays finite
+MOST_DECADES = 40.0  # an exact zero counts as this many, and the sum stays finite
 
 
 def troubles(evidence: Evidence) -> dict[str, float]:
-    """Return what each graded cause amounts to, at least 0, in the unit of `BEARS`; causes that are not known are left out."""
+    """Return what each graded cause amounts to, at least 0, in the unit of `BEARS`; unknown and ignored ones are left out."""
     gradient, signal = evidence.relative_gradient_decades, evidence.decades("signal")
     spread, rank = evidence.spread_decades, evidence.rank_decades
     saturated = [share for _, share in evidence.profile.known("saturated")]
@@ -64,7 +64,8 @@ def troubles(evidence: Evidence) -> dict[str, float]:
         "correlation_collapse": None if spread is None else -spread,
         "rank_collapse": rank,
     }
-    return {cause: min(max(size, 0.0), _MOST_DECADES) for cause, size in sizes.items() if size is not None}
+    known = {cause: size for cause, size in sizes.items() if size is not None and cause not in evidence.ignored}
+    return {cause: min(max(size, 0.0), MOST_DECADES) for cause, size in known.items()}
 
 
 def shares(evidence: Evidence) -> dict[str, float]:
@@ -85,9 +86,3 @@ def strain(evidence: Evidence) -> float:
     used = shares(evidence)
     fading = [used.pop(cause) for cause in ("vanishing_gradient", "correlation_collapse") if cause in used]
     return sum(used.values()) + max(fading, default=0.0) + depth_share(evidence)
-
-
-def limit_of(cause: str, number: float, share: float) -> float:
-    """Return the number at which a cause uses up this share, with the sign of what was measured; for rank, directions."""
-    size = BEARS[cause] * share
-    return

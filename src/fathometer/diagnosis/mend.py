@@ -1,29 +1,31 @@
-"""The smallest remedy that is proved to work: measured again, and trained both ways."""
+"""The smallest remedy that is proved: measured again, trained both ways."""
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from fathometer import json_text
 from fathometer.contract import LossFunction
+from fathometer.diagnosis.admission import admit, first_words
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import examine
-from fathometer.diagnosis.preflight import Preflight, case_of, name_of, preflight
+from fathometer.diagnosis.own_batch import own_data
+from fathometer.diagnosis.preflight import GARBLED, Preflight, case_of, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import Candidate, propose
 from fathometer.diagnosis.trial import NUM_RUNS, Trial, TrialData, run_trial, trial_data
-from fathometer.errors import FathometerError, RecordError
-from fathometer.finding import Remedy
+from fathometer.errors import FathometerError, ModelError, RecordError
+from fathometer.finding import Outcome, Remedy
+from fathometer.instruments import unchanged
 from fathometer.records import Asked, check_schema, read_json
-from fathometer.spec import Mlp
+from fathometer.spec import Spec
 
 SCHEMA = "fathometer.mend/1"
 STEPS = 150
-Outcome = Literal["proved", "did not help", "not tried"]
 Progress = Callable[[str, int, int], None]
 
 
@@ -77,7 +79,7 @@ class Fix:
     @property
     def needed(self) -> bool:
         """Return whether there was anything to mend."""
-        return self.before.verdict != "healthy" or not self.trial_before.trains
+        return is_sick(self.before) or not self.trial_before.trains
 
     @property
     def evidence(self) -> str:
@@ -104,7 +106,7 @@ class Fix:
         try:
             tried = tuple(Attempt.from_dict(attempt) for attempt in table["tried"])
             return cls(Preflight.from_dict(table["before"]), Trial.from_dict(table["trial_before"]), tried)
-        except (KeyError, TypeError) as problem:
+        except GARBLED as problem:
             raise RecordError(f"The result lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
 
     def save_html(self, path: str | Path) -> Path:
@@ -112,12 +114,11 @@ class Fix:
         from fathometer.diagnosis.pages import fix_page
         from fathometer.report import save
 
-        save(fix_page(self), path)
-        return Path(path)
+        return save(fix_page(self), path)
 
 
 def mend(
-    model: nn.Module | Mlp | str,
+    model: nn.Module | Spec | str,
     batch: Any = None,
     *,
     data: Iterable[Any] | None = None,
@@ -138,20 +139,28 @@ def mend(
     Raises `FathometerError` for input that cannot be examined, or without targets to train on.
     """
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
+    admit(case)
+    if data is None and batch is None:
+        data = None if (spec := spec_of(model)) is None else own_data(spec, seed)
+    _check_copies(case.model)
     settings = _Settings(trial_data(case.batch, data, loss_fn), asked or Asked(steps=STEPS), progress or _silent)
-    before = preflight(case.model, case.batch, loss_fn=loss_fn, seed=seed, name=name or name_of(model))
+    with unchanged(case.model):
+        return _mend(case, settings, name or name_of(model))
+
+
+def _mend(case: Case, settings: "_Settings", name: str) -> Fix:
+    before = preflight(case.model, case.batch, loss_fn=case.loss_fn, seed=case.seed, name=name)
     trial = settings.run("the network as it is", lambda _: deepcopy(case.model), settings.asked)
-    if before.verdict == "healthy" and trial.trains:
+    if not is_sick(before) and trial.trains:
         return Fix(before, trial, (), deepcopy(case.model))
-    examination = examine(case)
     tried: list[Attempt] = []
     mended = None
-    for candidate in propose(case, examination):
+    for candidate in propose(case, examine(case)):
         if mended is not None:
             tried.append(Attempt(candidate.remedy, "not tried", "A less invasive remedy was proved to work."))
             continue
         tried.append(_attempt(case, candidate, settings, trial))
-        mended = candidate.apply(case, seed) if tried[-1].outcome == "proved" else None
+        mended = candidate.apply(case, case.seed) if tried[-1].outcome == "proved" else None
     return Fix(before, trial, tuple(tried), deepcopy(case.model) if mended is None else mended)
 
 
@@ -165,21 +174,26 @@ class _Settings:
         """Make the short runs of one network, and tell how far they are."""
         counter = count(1)
         self.progress(text, 0, NUM_RUNS)
-        return run_trial(make, self.data, asked, on_run=lambda: self.progress(text, next(counter), NUM_RUNS))
+        try:
+            return run_trial(make, self.data, asked, on_run=lambda: self.progress(text, next(counter), NUM_RUNS))
+        except FathometerError:
+            raise
+        except (Exception, SystemExit) as problem:
+            given = f"Training {text} raised {type(problem).__name__}: {first_words(problem)}"
+            raise ModelError(given, "Short training runs are the proof", "Train it by hand and mend what it says") from problem
 
 
 def _attempt(case: Case, candidate: Candidate, settings: _Settings, before: Trial) -> Attempt:
     """Apply one remedy to a copy, measure again, and if the profile is healthy train it."""
     remedy = candidate.remedy
+    asked = replace(settings.asked, **candidate.training)
     try:
-        twin = candidate.apply(case, case.seed)
-        after = preflight(twin, case.batch, loss_fn=case.loss_fn, ignore=candidate.answers, seed=case.seed)
+        after = preflight(_apply(case, candidate), case.batch, loss_fn=case.loss_fn, ignore=candidate.answers, seed=case.seed)
+        if is_sick(after):
+            return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
+        trial = settings.run(remedy.title, lambda seed: candidate.apply(case, seed), asked)
     except FathometerError as problem:
         return Attempt(remedy, "did not help", f"It does not fit this network: {problem}")
-    if after.verdict in ("will not train", "at risk"):
-        return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
-    asked = replace(settings.asked, **candidate.training)
-    trial = settings.run(remedy.title, lambda seed: candidate.apply(case, seed), asked)
     if not trial.trains:
         return Attempt(
             remedy, "did not help", "Its profile is healthy, but it does not beat the input-blind predictor.", after, trial
@@ -187,6 +201,31 @@ def _attempt(case: Case, candidate: Candidate, settings: _Settings, before: Tria
     if before.trains and trial.middle_loss > before.middle_loss:
         return Attempt(remedy, "did not help", "It trains, but no better than the network as it is.", after, trial)
     return Attempt(remedy, "proved", "Its profile is healthy, and every seed trains.", after, trial)
+
+
+def _apply(case: Case, candidate: Candidate) -> nn.Module:
+    """Apply a remedy to a copy; whatever it raises says that it does not fit."""
+    try:
+        return candidate.apply(case, case.seed)
+    except Exception as problem:
+        given = f"Applying it raised {type(problem).__name__}: {first_words(problem)}"
+        raise ModelError(given, "It expects layers that are used as torch means them", "Apply it by hand") from problem
+
+
+def is_sick(check: Preflight) -> bool:
+    """Return whether something was found that should be mended; "unknown" is not known to be wrong."""
+    return check.verdict in ("will not train", "at risk")
+
+
+def _check_copies(model: nn.Module) -> None:
+    try:
+        deepcopy(model)
+    except Exception as problem:
+        raise ModelError(
+            f"The model cannot be copied: {type(problem).__name__}: {first_words(problem)}",
+            "Remedies are tried on copies",
+            "Keep only parameters, buffers and plain values in the module (no tensors with a graph, locks or open files)",
+        ) from problem
 
 
 def _silent(text: str, done: int, total: int) -> None:

@@ -3,24 +3,25 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 
 from fathometer import json_text
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.case import Case, LossFunction, make_case
+from fathometer.diagnosis.case import Case, LossFunction, check_seed, make_case
 from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
-from fathometer.diagnosis.rules import RULES, judge, verdict_of
+from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, RecordError, unknown_name
-from fathometer.finding import Finding, Verdict
+from fathometer.finding import CAUSES, Finding, Verdict
 from fathometer.records import check_schema, read_json
 from fathometer.spec import Spec, preset
 
 SCHEMA = "fathometer.preflight/1"
+GARBLED = (KeyError, TypeError, AttributeError, ValueError, AssertionError)  # what reading a broken table may raise
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Preflight:
         check_schema(table, SCHEMA)
         try:
             return cls(
-                table["verdict"],
+                _known_verdict(table["verdict"]),
                 table["sentence"],
                 tuple(Finding.from_dict(finding) for finding in table["findings"]),
                 DepthProfile.from_dict(table["profile"]),
@@ -88,7 +89,7 @@ class Preflight:
                 tuple(table["ignored"]),
                 table["network"],
             )
-        except (KeyError, TypeError) as problem:
+        except GARBLED as problem:
             raise RecordError(f"The result lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
 
     def figure(self, column: str = "gradient") -> Any:
@@ -102,8 +103,7 @@ class Preflight:
         from fathometer.diagnosis.pages import preflight_page
         from fathometer.report import save
 
-        save(preflight_page(self), path)
-        return Path(path)
+        return save(preflight_page(self), path)
 
 
 def preflight(
@@ -132,6 +132,8 @@ def preflight(
     """
     ignored = _known_causes(ignore)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
+    if optimizer is not None:
+        _check_optimizer(optimizer, case.model)
     examination = examine(case, optimizer=optimizer, layers=[layers] if isinstance(layers, str) else layers)
     forecast = forecast_for(case, examination)
     evidence = Evidence(examination.profile, forecast, examination.broken_at)
@@ -148,15 +150,27 @@ def name_of(model: nn.Module | Spec | str) -> str:
     return model if isinstance(model, str) else type(model).__name__
 
 
+def spec_of(model: nn.Module | Spec | str) -> Spec | None:
+    """Return the spec that a network was, or will be, built from; None for any other module."""
+    if isinstance(model, str):
+        return preset(model)
+    spec = model if isinstance(model, Spec) else getattr(model, "spec", None)
+    return spec if isinstance(spec, Spec) else None
+
+
 def case_of(model: nn.Module | Spec | str, batch: Any, *, loss_fn: LossFunction | None = None, seed: int = 0) -> Case:
     """Return the case of a module, a spec or a preset's name; a spec is built and brings its own batch."""
+    check_seed(seed)
     if isinstance(model, str):
         model = preset(model)
-    if isinstance(model, Spec):
+    spec = spec_of(model)
+    if batch is None and spec is not None:
         from fathometer.diagnosis.own_batch import own_batch
+
+        batch = own_batch(spec, seed)
+    if isinstance(model, Spec):
         from fathometer.networks import build
 
-        batch = own_batch(model, seed) if batch is None else batch
         model = build(model, seed=seed)
     if not isinstance(model, nn.Module):
         raise ModelError(
@@ -165,12 +179,31 @@ def case_of(model: nn.Module | Spec | str, batch: Any, *, loss_fn: LossFunction 
     return make_case(model, batch, loss_fn, seed)
 
 
+def _known_verdict(verdict: Verdict) -> Verdict:
+    if verdict not in get_args(Verdict):
+        raise KeyError(f"verdict {verdict!r}")
+    return verdict
+
+
 def _known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
     names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     for name in names:
-        if name not in RULES:
-            raise unknown_name("cause", name, RULES)
+        if name not in CAUSES:
+            raise unknown_name("cause", name, CAUSES)
     return names
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        given = f"`optimizer` is a {type(optimizer).__name__}"
+        raise ModelError(given, "It must be a torch.optim.Optimizer", "Pass torch.optim.Adam(model.parameters())")
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"]):
+        raise ModelError(
+            "The optimizer moves no parameter of this model",
+            "Its first step on the model is judged",
+            "Make it from model.parameters(), after the model is on its device",
+        )
 
 
 def _good_sentence(evidence: Evidence, verdict: str) -> str:
@@ -179,4 +212,4 @@ def _good_sentence(evidence: Evidence, verdict: str) -> str:
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
     if gain is None:
         return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
-    return f"Through {depth} blocks the gradient changes by × {1 / gain:.3g} per block."
+    return f"Through {depth} blocks the mean square of the gradient changes by × {1 / gain:.3g} per block."

@@ -1,22 +1,24 @@
 """The rules: pure functions from evidence to a finding, or to silence."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, log10
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
 from fathometer.diagnosis.limits import (
     DEAD,
     LOSS_EXCESS,
+    MOST_DECADES,
     NAMED,
     RANK_MAY_BE,
     STRAIN,
     UPDATE_LARGE,
     UPDATE_SMALL,
     depth_share,
-    limit_of,
     shares,
     strain,
 )
+from fathometer.figures.numbers import power_text
 from fathometer.finding import Finding, Verdict, decide
 from fathometer.finding.finding import SEVERITIES
 
@@ -71,7 +73,7 @@ def _signal(evidence: Evidence, cause: str, verb: str) -> Finding | None:
     decades = evidence.decades("signal")
     if decades is None:
         return None
-    sentence = f"The signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
+    sentence = f"The mean square of the signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
     remedies = (*INITIALISE, "scale_branches", "add_norm")
     return _graded(evidence, cause, -decades, sentence, "signal", _ends(evidence), remedies)
 
@@ -93,8 +95,10 @@ def _gradient(evidence: Evidence, cause: str, word: str) -> Finding | None:
         return None
     shown, note = (plain, "") if plain * relative > 0 else (relative, ", for the size of the signal there")
     per_block = _per_block(evidence, "gradient", backwards=True) if not note else ""
-    sentence = f"The gradient is {times(abs(shown))} {word} at the first block than at the last{note}{per_block}."
-    remedies = (*INITIALISE, "swap_activation", "clip", "add_norm", "add_residual")
+    sentence = (
+        f"The mean square of the gradient is {times(abs(shown))} {word} at the first block than at the last{note}{per_block}."
+    )
+    remedies = (*INITIALISE, *(("clip",) if word == "larger" else ("swap_activation",)), "add_norm", "add_residual")
     return _graded(evidence, cause, relative, sentence, "gradient", _ends(evidence), remedies)
 
 
@@ -116,7 +120,8 @@ def rank_collapse(evidence: Evidence) -> Finding | None:
     first, last = ends
     sentence = f"The samples differ in {last:.1f} directions after the last block, and in {first:.1f} after the first."
     remedies = ("initialise_orthogonal", "add_norm", "add_residual")
-    return _graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+    finding = _graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+    return finding and replace(finding, limit=first * (last / first) ** (STRAIN.of(finding.severity) / strain(evidence)))
 
 
 def _graded(
@@ -128,11 +133,11 @@ def _graded(
     """
     used, total = shares(evidence), strain(evidence)
     severity = STRAIN.severity(total)
-    if severity is None or used.get(cause, 0.0) < NAMED * max(used.values()) or not used.get(cause):
+    if severity is None or not used.get(cause) or used[cause] < NAMED * min(max(used.values()), 1.0):
         return None
-    limit = limit_of(cause, number, used[cause] * STRAIN.of(severity) / total)
+    limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
     if depth_share(evidence) >= 0.3:
-        sentence += f" Over {evidence.plain_depth:.0f} blocks that keep nothing of their input a network bears less of this."
+        sentence += f" {evidence.plain_depth:.0f} blocks without a residual stream cannot bear that much."
     return Finding(cause, severity, sentence, number, limit, column, points, remedies)
 
 
@@ -187,6 +192,7 @@ MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence o
 
 def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
     """Return the findings of all rules but the ignored ones, the worst first, roots before consequences."""
+    evidence = replace(evidence, ignored=(*evidence.ignored, *ignore))
     found = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     grave = [finding for finding in found if finding.severity != "note"]
@@ -198,8 +204,8 @@ def enough_is_known(evidence: Evidence) -> bool:
     """Return whether "healthy" may be said: signal and gradient are known, and an unknown rank could not turn the scale."""
     if evidence.decades("signal") is None and evidence.depth > 1:
         return False
-    unknown = RANK_MAY_BE if evidence.rank_decades is None and evidence.depth > 1 else 0.0
-    return evidence.last("gradient") is not None and STRAIN.severity(strain(evidence) + unknown) is None
+    rank_decides = evidence.rank_decades is None and evidence.depth > 1 and strain(evidence) + RANK_MAY_BE >= STRAIN.at_risk
+    return evidence.last("gradient") is not None and not rank_decides
 
 
 def verdict_of(findings: list[Finding], evidence: Evidence) -> Verdict:
@@ -211,11 +217,11 @@ def times(decades: float) -> str:
     """Return a factor of 10^decades in words a person reads.
 
     >>> times(0.5), times(6.1)
-    ('3.2 times', '10^6 times')
+    ('3.2 times', '10⁶ times')
     """
     if decades == inf:
         return "infinitely many times"
-    return f"{10**decades:.2g} times" if decades < 3 else f"10^{decades:.0f} times"
+    return f"{10**decades:.2g} times" if decades < 3 else f"{power_text(round(decades))} times"
 
 
 def _per_block(evidence: Evidence, column: str, backwards: bool = False) -> str:

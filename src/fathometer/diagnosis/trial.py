@@ -1,7 +1,6 @@
-"""Does it train? Short real runs, held against the best predictor that never sees the input."""
+"""Does it train? Short real runs against the best blind predictor."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import LossFunction, batch_size, known_targets, output_tensor, split_batch, take_samples
+from fathometer.contract import LossFunction, batch_size, known_targets, split_batch, take_samples
+from fathometer.diagnosis.blind import least_constant_loss
 from fathometer.errors import BatchError
 from fathometer.records import Asked, Record, this_machine
 from fathometer.training import evaluate, fit
@@ -17,6 +17,7 @@ from fathometer.training import evaluate, fit
 RATES, NUM_SEEDS = (3e-4, 1e-3, 3e-3), 3
 NUM_RUNS = len(RATES) + NUM_SEEDS - 1
 MARGIN = 0.05  # a run must end 5% under the blind predictor: within that is the noise of a small held-out set
+SMALLEST_HALF = 8  # samples; a smaller batch is always used whole
 MOST_BATCHES = 200  # as many batches of a loader are kept for the runs; a fifth of them is held out
 
 
@@ -91,9 +92,15 @@ def trial_data(batch: Any, data: Iterable[Any] | None, loss_fn: LossFunction | N
         raise BatchError(
             f"The batch has {size} samples", "A fifth of them is held out", "Pass at least 5, or data= with more batches"
         )
-    cut = size - size // 5
-    train = tuple(take_samples(each, slice(0, cut)) for each in batches)
-    return TrialData(train, tuple(take_samples(each, slice(cut, None)) for each in batches), loss_fn)
+    parts = [_split(each) for each in batches]
+    return TrialData(tuple(train for train, _ in parts), tuple(held_out for _, held_out in parts), loss_fn)
+
+
+def _split(batch: Any) -> tuple[Any, Any]:
+    """Return four fifths and one fifth of a batch's samples, drawn at random: a batch may be sorted by class."""
+    size = batch_size(split_batch(batch)[0])
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(0))
+    return take_samples(batch, order[size // 5 :]), take_samples(batch, order[: size // 5])
 
 
 def run_trial(
@@ -118,14 +125,13 @@ def run_trial(
 
 
 def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_run: Callable[[], None] | None) -> Record:
-    states = torch.get_rng_state()
-    torch.manual_seed(asked.seed)
-    model = make(asked.seed)
-    order = torch.Generator().manual_seed(asked.seed)
-    result = fit(model, _shuffled(data.train, order), asked, loss_fn=data.loss_fn)
-    # A run that was stopped has no held-out loss: its weights are those of a network that had diverged.
-    held_out = None if result.stopped_at else evaluate(model, data.held_out, loss_fn=data.loss_fn)
-    torch.set_rng_state(states)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(asked.seed)
+        model = make(asked.seed)
+        order = torch.Generator().manual_seed(asked.seed)
+        result = fit(model, _shuffled(data.train, order), asked, loss_fn=data.loss_fn)
+        # A run that was stopped has no held-out loss: its weights are those of a network that had diverged.
+        held_out = None if result.stopped_at else evaluate(model, data.held_out, loss_fn=data.loss_fn)
     if on_run is not None:
         on_run()
     return Record(
@@ -141,6 +147,10 @@ def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_run
 
 
 def _shuffled(batches: Sequence[Any], generator: torch.Generator) -> Iterable[Any]:
+    """Yield the batches in random order, for ever; of one alone a random half each time, so that seeds are not the same."""
+    size = batch_size(split_batch(batches[0])[0])
+    while len(batches) == 1 and size >= 2 * SMALLEST_HALF:
+        yield take_samples(batches[0], torch.randperm(size, generator=generator)[: size // 2])
     while True:
         for index in torch.randperm(len(batches), generator=generator).tolist():
             yield batches[index]
@@ -154,15 +164,21 @@ def _final(record: Record) -> float:
 def blind_loss(model: nn.Module, data: TrialData) -> float:
     """Return the lowest held-out loss of an output that is the same for every input.
 
-    Class frequencies for cross-entropy and the mean for squared error; a loss function of the user's is minimised over the
-    constant by L-BFGS.
+    Class frequencies for cross-entropy and the mean for squared error; a loss function of the user's is minimised by
+    `least_constant_loss`. Raises `BatchError` where nothing can be learnt.
     """
     pairs = [(inputs, known_targets(inputs, targets)) for inputs, targets in map(split_batch, data.held_out)]
-    if data.loss_fn is None:
-        targets = [target for _, target in pairs]
-        integer = not targets[0].is_floating_point()
-        return _entropy(torch.cat([t.reshape(-1) for t in targets])) if integer else _variance(torch.cat(targets))
-    return _least_constant(model, pairs, data.loss_fn)
+    if data.loss_fn is not None:
+        return least_constant_loss(model, pairs, data.loss_fn)
+    targets = [target for _, target in pairs]
+    if not all(isinstance(target, Tensor) for target in targets):
+        kind = type(targets[0]).__name__
+        raise BatchError(f"The targets are a {kind}", "The best constant answer is found for a tensor", "Pass loss_fn= as well")
+    integer = not targets[0].is_floating_point()
+    blind = _entropy(torch.cat([t.reshape(-1) for t in targets])) if integer else _variance(torch.cat(targets))
+    if blind <= 0:
+        raise BatchError("All held-out targets are the same", "There is nothing to learn from them", "Pass more data")
+    return blind
 
 
 def _entropy(targets: Tensor) -> float:
@@ -172,24 +188,3 @@ def _entropy(targets: Tensor) -> float:
 
 def _variance(targets: Tensor) -> float:
     return float((targets.double() - targets.double().mean(dim=0)).square().mean())
-
-
-def _least_constant(model: nn.Module, pairs: Sequence[tuple[Any, Any]], loss_fn: LossFunction) -> float:
-    from fathometer.contract import call
-
-    twin = deepcopy(model).eval()
-    with torch.no_grad():
-        shape = output_tensor(call(twin, pairs[0][0]))
-    constant = torch.zeros(shape.shape[1:], dtype=shape.dtype, device=shape.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        sizes = [batch_size(inputs) for inputs, _ in pairs]
-        losses = [loss_fn(constant.expand(size, *constant.shape), t) * size for size, (_, t) in zip(sizes, pairs, strict=True)]
-        total = torch.stack(losses).sum() / sum(sizes)
-        total.backward()
-        return total
-
-    optimizer.step(closure)
-    return float(closure().detach())

@@ -1,4 +1,4 @@
-"""Results as plain text: the verdict first, then the layers with sparklines, then what to do."""
+"""Results as plain text: verdict, layers with sparklines, what to do."""
 
 from collections.abc import Sequence
 from textwrap import indent
@@ -40,7 +40,7 @@ def layer_rows(profile: "DepthProfile") -> list[tuple[str, ...]]:
     step = max(1, -(-(count - 1) // (MOST_ROWS - 1)))
     chosen = sorted({*range(0, count, step), count - 1})
     header = ("depth", "layer", *columns)
-    return [header, *((str(i + 1), profile.points[i], *(number_text(profile.column(c)[i]) for c in columns)) for i in chosen)]
+    return [header, *((str(i + 1), profile.points[i], *(_cell(profile.column(c)[i]) for c in columns)) for i in chosen)]
 
 
 def worth_showing(profile: "DepthProfile", name: str) -> bool:
@@ -97,3 +97,7 @@ def trial_words(trial: "Trial") -> str:
 
 def _range(losses: Sequence[float]) -> str:
     return f" ({number_text(min(losses))} to {number_text(max(losses))} over {len(losses)} seeds)" if len(losses) > 1 else ""
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else number_text(value)

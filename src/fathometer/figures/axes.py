@@ -70,7 +70,9 @@ def linear_y(field: str, values: Sequence[float], percent: bool = False, whole: 
     known = [value for value in values if isfinite(value)]
     low, high = min([0.0, *known]), max([1.0 if whole else 0.0, *known])
     scale = alt.Scale(domain=[low, high if high > low else low + 1], nice=not whole)
-    return alt.Y(field, type="quantitative", title=None, scale=scale, axis=alt.Axis(tickCount=5, format="%" if percent else "~g"))
+    return alt.Y(
+        field, type="quantitative", title=None, scale=scale, axis=alt.Axis(tickCount=5, format="%" if percent else ".4~g")
+    )
 
 
 def depth_x(first: int, last: int, title: str = "depth (block)") -> alt.X:

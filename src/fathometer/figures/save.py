@@ -10,6 +10,7 @@ import altair as alt
 from fathometer.errors import FathometerError
 from fathometer.figures.specification import spec
 from fathometer.figures.theme import Ink
+from fathometer.files import write
 
 
 def save(chart: alt.TopLevelMixin, path: str | Path, ink: Ink = "light") -> None:
@@ -21,8 +22,7 @@ def save(chart: alt.TopLevelMixin, path: str | Path, ink: Ink = "light") -> None
             f"The suffix says the format: {', '.join(_WRITERS)}",
             f'Try "{path.stem}.png"',
         )
-    content = _WRITERS[path.suffix.lower()](spec(chart, ink))
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    write(path, _WRITERS[path.suffix.lower()](spec(chart, ink)))
 
 
 def _png(table: dict[str, Any]) -> bytes:

@@ -3,6 +3,6 @@
 from fathometer.finding.causes import CAUSES, Cause
 from fathometer.finding.citations import CITATIONS
 from fathometer.finding.finding import Finding, Verdict, decide
-from fathometer.finding.remedy import Remedy
+from fathometer.finding.remedy import Outcome, Remedy
 
-__all__ = ["CAUSES", "CITATIONS", "Cause", "Finding", "Remedy", "Verdict", "decide"]
+__all__ = ["CAUSES", "CITATIONS", "Cause", "Finding", "Outcome", "Remedy", "Verdict", "decide"]

@@ -1,5 +1,6 @@
-"""Where depth is: the blocks of any module, in the order in which they run."""
+"""Where depth is: the blocks of any module, in the order they run."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -7,8 +8,9 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from fathometer.errors import ModelError
+from fathometer.instruments.stacks import Block, Stacks, has_own_matrix, is_inside, is_leaf, is_passive
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+Trace = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class DepthPoint:
         """Return the name of the module that the block's output leaves."""
         return self.members[-1]
 
-    def holds(self, parameter: str) -> bool:
-        """Return whether a parameter of this name lies in the block."""
-        return any(parameter.startswith(f"{member}." if member else "") for member in self.members)
+    def holds(self, name: str) -> bool:
+        """Return whether a parameter or module of this name lies in the block."""
+        return is_inside(name, self.members)
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,35 @@ class DepthPoints:
         """Return the names of all modules to listen to, each once."""
         return tuple(dict.fromkeys(name for point in self.points for name in (point.enter, point.leave)))
 
+    def outside(self, model: nn.Module) -> tuple[str, ...]:
+        """Return the names of the layers with weights that lie in no point: stem, readout, what is between stacks."""
+        members = {name for point in self.points for name in point.members}
+        held = [name for name, module in model.named_modules() if has_own_matrix(module)]
+        return tuple(name for name in held if not is_inside(name, members))
 
-def find_depth_points(model: nn.Module, trace: Sequence[tuple[str, int]], layers: Iterable[str] | None = None) -> DepthPoints:
+
+def find_depth_points(model: nn.Module, trace: Trace, layers: Iterable[str] | None = None) -> DepthPoints:
     """Return the depth points of a module from one recorded forward pass.
 
     `trace` holds (module name, index of the call) in the order in which modules finish. Repeated blocks are looked for
     first; where they cover less than half of the layers with weights, each such layer is a point of its own, together
-    with the activations that run right after it. `layers` are names or patterns like "encoder.*.attention".
+    with the activations and norms that run right after it. `layers` are names or patterns like "encoder.*.attention".
     """
     modules = dict(model.named_modules())
     if layers is not None:
         return _chosen(modules, trace, [layers] if isinstance(layers, str) else list(layers))
-    blocks = list(_stacks("", model))
-    covered = {name for name in _weighted(modules) if any(_inside(name, members) for members in blocks)}
-    ran = {name for name, _ in trace}
-    if len(blocks) > 1 and 2 * len(covered & ran) >= len(set(_weighted(modules)) & ran):
-        points = _points_of(blocks, trace)
+    stacks = Stacks(model, Counter(name for name, _ in trace))
+    blocks = stacks.blocks()
+    # Where the blocks are single layers of one Sequential, its other layers are as good points: just half is too few.
+    flat = all(is_leaf(modules[name]) for block in blocks for name in block)
+    if blocks and 2 * stacks.cover(blocks) >= len(stacks.layers) + flat:
+        points = _points_of(blocks, stacks, trace)
         if len(points) > 1:
             return DepthPoints(points, "blocks")
-    return DepthPoints(_layers(modules, trace), "layers")
+    return DepthPoints(_layers(modules, stacks.layers, trace), "layers")
 
 
-def _chosen(modules: dict[str, nn.Module], trace: Sequence[tuple[str, int]], patterns: list[str]) -> DepthPoints:
+def _chosen(modules: dict[str, nn.Module], trace: Trace, patterns: list[str]) -> DepthPoints:
     names = [(name, index) for name, index in trace if name and any(fnmatchcase(name, pattern) for pattern in patterns)]
     if not names:
         known = ", ".join([name for name in modules if name][:8])
@@ -79,79 +88,46 @@ def _chosen(modules: dict[str, nn.Module], trace: Sequence[tuple[str, int]], pat
     return DepthPoints(tuple(DepthPoint(_label(name, index), (name,), index, index) for name, index in names), "chosen")
 
 
-def _stacks(name: str, module: nn.Module) -> Iterable[tuple[str, ...]]:
-    """Yield the blocks, as the names of the modules that make up each one, of all outermost stacks."""
-    children = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
-    start, period, count = _best_run([_likeness(child) for _, child in children]) if isinstance(module, CONTAINERS) else (0, 0, 0)
-    run = children[start : start + period * count]
-    if (
-        count > 1
-        and any(p.ndim > 1 for _, child in run for p in child.parameters())
-        and not (period == 1 and all(_holds_stack(child) for _, child in run))
-    ):
-        for first in range(0, len(run), period):
-            yield tuple(child_name for child_name, _ in run[first : first + period])
-        children = children[:start] + children[start + period * count :]
-    for child_name, child in children:
-        yield from _stacks(child_name, child)
+def _points_of(blocks: Sequence[Block], stacks: Stacks, trace: Trace) -> tuple[DepthPoint, ...]:
+    """Order the blocks by when they finish; a block that runs twice is two points.
+
+    An activation that many blocks share is the last member of each: it ends the one that has begun.
+    """
+    by_enter, by_leave = _grouped(blocks, 0), _grouped(blocks, -1)
+    begun: dict[Block, int] = {}
+    rounds: Counter[Block] = Counter()
+    points = []
+    for name, index in trace:
+        begun |= dict.fromkeys(by_enter.get(name, ()), index)
+        for block in by_leave.get(name, ()):
+            if block in begun:
+                points.append(DepthPoint(_label(stacks.title(block), rounds[block]), block, begun.pop(block), index))
+                rounds[block] += 1
+    return tuple(points)
 
 
-def _holds_stack(module: nn.Module) -> bool:
-    """Return whether a container is only a stage: a stack of blocks that are more than single layers."""
-    return isinstance(module, CONTAINERS) and any(True for _ in _stacks("", module)) and not _all_leaves(module)
+def _grouped(blocks: Sequence[Block], member: int) -> dict[str, list[Block]]:
+    groups: dict[str, list[Block]] = {}
+    for block in blocks:
+        groups.setdefault(block[member], []).append(block)
+    return groups
 
 
-def _all_leaves(module: nn.Module) -> bool:
-    return all(not list(child.children()) for child in module.children())
-
-
-def _likeness(module: nn.Module) -> tuple[str, ...]:
-    """Return what two modules must share to be blocks of one stack: their class, and for containers what they hold."""
-    inner = (type(child).__name__ for child in module.modules()) if isinstance(module, CONTAINERS) else ()
-    return (type(module).__name__, *inner)
-
-
-def _best_run(kinds: Sequence[tuple[str, ...]]) -> tuple[int, int, int]:
-    """Return (start, period, count) of the longest run of repeated groups; the shortest period among equals."""
-    best = (0, 0, 0)
-    for period in range(1, min(len(kinds) // 2, 8) + 1):
-        start = 0
-        for index in range(period, len(kinds) + 1):
-            if index == len(kinds) or kinds[index] != kinds[index - period]:
-                count = (index - start) // period
-                if count > 1 and count * period > best[1] * best[2]:
-                    best = (start, period, count)
-                start = index - period + 1
-    return best
-
-
-def _weighted(modules: dict[str, nn.Module]) -> list[str]:
-    """Return the names of the layers that hold a weight matrix of their own (biases and norms do not count)."""
-    return [name for name, module in modules.items() if any(p.ndim > 1 for p in module.parameters(recurse=False))]
-
-
-def _inside(name: str, members: tuple[str, ...]) -> bool:
-    return any(name == member or name.startswith(f"{member}.") for member in members)
-
-
-def _points_of(blocks: Sequence[tuple[str, ...]], trace: Sequence[tuple[str, int]]) -> tuple[DepthPoint, ...]:
-    """Order the blocks by when they finish; a block that runs twice is two points."""
-    at_leave = {members[-1]: members for members in blocks}
-    return tuple(
-        DepthPoint(_label(at_leave[name][0], index), at_leave[name], index, index) for name, index in trace if name in at_leave
-    )
-
-
-def _layers(modules: dict[str, nn.Module], trace: Sequence[tuple[str, int]]) -> tuple[DepthPoint, ...]:
+def _layers(modules: dict[str, nn.Module], layers: Sequence[str], trace: Trace) -> tuple[DepthPoint, ...]:
     """Return one point for each layer with weights; activations and norms right after it belong to it."""
-    weighted, points = set(_weighted(modules)), []
+    weighted, points = set(layers), []
     for name, index in trace:
         if name in weighted:
             points.append(DepthPoint(_label(name, index), (name,), index, index))
-        elif points and not list(modules[name].children()):
+        elif points and is_leaf(modules[name]) and not is_passive(modules[name]) and not _serves(name):
             last = points[-1]
             points[-1] = DepthPoint(last.name, (*last.members, name), last.start, index)
-    return tuple(points)
+    return tuple(points) or (DepthPoint("model", ("",)),)
+
+
+def _serves(name: str) -> bool:
+    """Return whether a module only makes a weight (weight norm, spectral norm) and carries no signal."""
+    return "parametrizations" in name.split(".")
 
 
 def _label(name: str, index: int) -> str:

@@ -1,55 +1,37 @@
-"""Nothing is changed by looking: what a module and the generators hold, kept and put back."""
+"""Nothing is changed by looking: what a module and the generators hold."""
 
 import random
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-_TABLES = ("_parameters", "_buffers", "_modules")
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+_GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
+_WATCHED = (nn.Module, dict, Tensor, *_SEQUENCES, *_GENERATORS)
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes of a number → integers to compare its bits by
 
 
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
     """Put everything back at the end of the block, also after an exception, bit for bit.
 
-    Everything: parameters, buffers, gradients, train and eval modes, hooks, other attributes of the modules (shallow),
-    and the states of torch's, numpy's and Python's generators.
+    Everything: parameters, buffers, gradients, train and eval modes, hooks and all other attributes of the modules, with
+    the tensors, containers, unregistered modules and generators in them; and the states of torch's, numpy's and Python's
+    generators. Objects of other classes that a module holds are not looked into.
     """
-    generators = generator_states()
-    modules = [(module, dict(vars(module)), _tables(module)) for module in model.modules()]
-    tensors = [_Kept(tensor) for tensor in (*model.parameters(), *model.buffers())]
-    gradients = [(tensor, tensor.grad, None if tensor.grad is None else tensor.grad.clone()) for tensor in model.parameters()]
+    generators, restorers = generator_states(), [_keep(thing) for thing in _held_by(model)]
     try:
         yield
     finally:
-        for module, attributes, tables in modules:
-            _restore_module(module, attributes, tables)
-        for kept in tensors:
-            kept.restore()
-        for tensor, gradient, value in gradients:
-            tensor.grad = gradient
-            if gradient is not None and value is not None:
-                _write(gradient, value)
         restore_generators(generators)
-
-
-class _Kept:
-    """One tensor as it was: its storage, its values, its version."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor, self.storage, self.version = tensor, tensor.data, tensor._version
-        self.value = tensor.detach().clone()
-
-    def restore(self) -> None:
-        replaced = self.tensor.data_ptr() != self.storage.data_ptr()
-        if replaced:
-            self.tensor.data = self.storage
-        if replaced or self.tensor._version != self.version:
-            _write(self.tensor, self.value)
+        for restore in restorers:
+            restore()
 
 
 def generator_states() -> tuple[Any, ...]:
@@ -67,29 +49,119 @@ def restore_generators(states: tuple[Any, ...]) -> None:
     random.setstate(states[3])
 
 
-def _tables(module: nn.Module) -> dict[str, dict[str, Any]]:
-    return {name: dict(table) for name, table in vars(module).items() if _is_table(name, table)}
+def _held_by(model: nn.Module) -> list[Any]:
+    """Return all that can change and that a module reaches through its attributes, each thing once."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = [model]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) not in found:
+            found[id(thing)] = thing
+            waiting += [inner for inner in _inside(thing) if isinstance(inner, _WATCHED)]
+    return [thing for thing in found.values() if not isinstance(thing, tuple | frozenset)]
 
 
-def _is_table(name: str, table: Any) -> bool:
-    return isinstance(table, dict) and (name in _TABLES or name.endswith("_hooks") or "_hooks_" in name)
+def _inside(thing: Any) -> list[Any]:
+    if isinstance(thing, nn.Module):
+        return list(vars(thing).values())
+    if isinstance(thing, dict):
+        return list(thing.values())
+    if isinstance(thing, Tensor):
+        return [thing.grad] if thing.is_leaf else []
+    return list(thing) if isinstance(thing, _SEQUENCES) else []
 
 
-def _restore_module(module: nn.Module, attributes: dict[str, Any], tables: dict[str, dict[str, Any]]) -> None:
-    own = vars(module)
-    for name in [name for name in own if name not in attributes]:
+def _keep(thing: Any) -> Callable[[], None]:
+    """Return the function that makes a thing what it is now."""
+    if isinstance(thing, nn.Module):
+        return _keep_attributes(thing)
+    if isinstance(thing, Tensor):
+        return _keep_tensor(thing)
+    return _keep_generator(thing) if isinstance(thing, _GENERATORS) else _keep_contents(thing)
+
+
+def _keep_attributes(module: nn.Module) -> Callable[[], None]:
+    return partial(_restore_attributes, vars(module), dict(vars(module)))
+
+
+def _restore_attributes(own: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in [name for name in own if name not in before]:
         del own[name]
-    own.update(attributes)
-    for name, table in tables.items():
-        if dict(own[name]) != table if name not in _TABLES else _differs(own[name], table):
-            own[name].clear()
-            own[name].update(table)
+    own.update(before)
 
 
-def _differs(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return list(one) != list(other) or any(one[key] is not other[key] for key in one)
+def _keep_contents(thing: Any) -> Callable[[], None]:
+    """Keep which things a dictionary, list, set or deque holds, in their order."""
+    return partial(_restore_contents, thing, _contents(thing))
 
 
-def _write(tensor: Tensor, value: Tensor) -> None:
-    with torch.no_grad():
-        tensor.copy_(value)
+def _restore_contents(thing: Any, before: list[Any]) -> None:
+    now = _contents(thing)
+    if len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True)):
+        return
+    thing.clear()
+    if isinstance(thing, dict):
+        for key, value in zip(before[::2], before[1::2], strict=True):
+            thing[key] = value
+    else:
+        thing.update(before) if isinstance(thing, set) else thing.extend(before)
+
+
+def _contents(thing: Any) -> list[Any]:
+    return [part for item in thing.items() for part in item] if isinstance(thing, dict) else list(thing)
+
+
+def _keep_generator(generator: Any) -> Callable[[], None]:
+    if isinstance(generator, np.random.Generator):
+        bits, numpy_state = generator.bit_generator, generator.bit_generator.state
+        return partial(setattr, bits, "state", numpy_state)
+    if isinstance(generator, random.Random):
+        python_state = generator.getstate()
+        return partial(generator.setstate, python_state)
+    return partial(generator.set_state, generator.get_state())
+
+
+def _keep_tensor(tensor: Tensor) -> Callable[[], None]:
+    """Keep a tensor's place in memory, its numbers, whether it takes gradients, and which gradient it has.
+
+    Versions cannot tell whether a number changed, as `.data` bypasses them; so the bits are compared. They are written
+    only where they differ, and past the version, so that a graph the user still holds stays good.
+    """
+    numbers = partial(_restore_numbers, tensor, tensor.data, tensor.detach().clone(), _place(tensor))
+    if not tensor.is_leaf:
+        return numbers
+    return partial(_restore_leaf, numbers, tensor, tensor.requires_grad, tensor.grad)
+
+
+def _restore_numbers(tensor: Tensor, data: Tensor, value: Tensor, place: tuple[Any, ...] | None) -> None:
+    if place is None or _place(tensor) != place:
+        tensor.data = data
+    if not _same_bits(tensor.detach(), value):
+        tensor.data.copy_(value)
+
+
+def _restore_leaf(numbers: Callable[[], None], tensor: Tensor, takes_gradient: bool, gradient: Tensor | None) -> None:
+    numbers()
+    if tensor.requires_grad != takes_gradient:
+        tensor.requires_grad_(takes_gradient)
+    if tensor.grad is not gradient:
+        tensor.grad = gradient
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...] | None:
+    """Return where a tensor's numbers lie and how they are read; None if it has no one place (sparse ones)."""
+    if tensor.layout is not torch.strided:
+        return None
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors agree in every bit: NaN equals NaN, and 0 is not -0."""
+    if one.is_meta:
+        return True
+    if one.layout is not torch.strided or one.is_quantized:
+        return False
+    if one.is_complex():
+        one, other = torch.view_as_real(one), torch.view_as_real(other)
+    word = _WORDS[one.element_size()]
+    return torch.equal(one.view(word), other.view(word))

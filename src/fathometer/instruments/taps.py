@@ -42,8 +42,9 @@ def listen(
     """Listen to the named modules (all, if None) inside a `with` block, and always let go.
 
     Without `on_call` every `Call` is kept in the list that is handed out, in the order in which modules finish. With it,
-    nothing is kept. `on_enter` gets a module's name and its inputs before it runs; `on_gradient` gets, during a backward pass,
-    the gradient at the main tensor of each call's output. Hooks are gone after the block, also after an exception.
+    nothing is kept. `on_enter` gets a module's name and its inputs before it runs; `on_gradient` gets, in a backward pass
+    inside the block, the gradient at the main tensor of each call's output, as it was when the call ended, whatever is
+    written into it later. All hooks, those on tensors too, are gone after the block, also after an exception.
     """
     calls: list[Call] = []
     counts: dict[str, int] = {}
@@ -55,15 +56,20 @@ def listen(
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             call = Call(name, module, counts.get(name, 0), (*args, *kwargs.values()), output)
             counts[name] = call.index + 1
-            keep(call)
+            with torch._C.DisableTorchFunction():  # no ear needs to hear what a listener computes
+                keep(call)
             tensor = main_tensor(output)
             if on_gradient is not None and tensor is not None and tensor.requires_grad:
-                tensor.register_hook(lambda gradient: on_gradient(call, gradient))
+                handles.append(tensor.register_hook(lambda gradient: on_gradient(call, gradient)))
 
         return hook
 
     def enter_hook_for(name: str, enter: OnEnter) -> Callable[..., None]:
-        return lambda module, args, kwargs: enter(name, (*args, *kwargs.values()))
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            with torch._C.DisableTorchFunction():
+                enter(name, (*args, *kwargs.values()))
+
+        return hook
 
     try:
         for name in chosen if names is None else names:
@@ -80,7 +86,7 @@ def listen(
 HEARD = {
     "relu": "relu", "relu_": "relu", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "elu": "elu", "elu_": "elu",
     "gelu": "gelu", "silu": "silu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
-    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh",
+    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh", "hardtanh_": "hardtanh",
 }  # fmt: skip
 _FUNCTIONS: dict[Any, str] = {
     getattr(home, function): name
@@ -100,6 +106,18 @@ class ActivationEar(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Tell the listener the name of the activation and its input, before the input may be overwritten."""
         name = _FUNCTIONS.get(func)
-        if name is not None and args and isinstance(args[0], Tensor):
-            self.on_activation(name, args[0].detach())
+        inputs = None
+        if name is not None:
+            given = dict(zip(("input", "min_val", "max_val"), args, strict=False)) | (kwargs or {})
+            name = _hardtanh_as(given.get("min_val", -1), given.get("max_val", 1)) if name == "hardtanh" else name
+            inputs = given.get("input")
+        if name is not None and isinstance(inputs, Tensor):
+            self.on_activation(name, inputs.detach())  # here the ear is off: torch has taken the mode away for this call
         return func(*args, **(kwargs or {}))
+
+
+def _hardtanh_as(low: int | float, high: int | float) -> str | None:
+    """Return what to call torch's hardtanh: with the limits 0 and 6 it is how nn.ReLU6 is made."""
+    if low == 0:
+        return "relu"
+    return "hardtanh" if (low, high) == (-1, 1) else None

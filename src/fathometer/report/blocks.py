@@ -64,7 +64,11 @@ def findings(section: Findings, numbers: Numbers) -> Html:
 
 def _finding(finding: Finding) -> Html:
     papers = citation_links(finding.citations)
-    rows = {"Where": _where(finding.points), "What mends it": ", ".join(finding.remedies), "Known from": papers}
+    rows = {
+        "Where": _where(finding.points),
+        "What mends it": ", ".join(name.replace("_", " ") for name in finding.remedies),
+        "Known from": papers,
+    }
     facts = [element("div", element("dt", label), element("dd", value)) for label, value in rows.items() if value]
     title = element("h3", finding.title, _chip(finding.severity))
     sentence = element("p", inline(finding.sentence)), element("p", inline(finding.consequence), class_="quiet")

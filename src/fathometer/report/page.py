@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fathometer.figures.theme import FONT, INKS
+from fathometer.files import write
 from fathometer.report.blocks import BLOCKS
 from fathometer.report.markup import Html, element
 from fathometer.report.references import cited, reference_list
@@ -47,9 +48,9 @@ def render(page: Page) -> str:
     return "<!doctype html>\n" + element("html", _head(page.title, scripts), body, lang="en")
 
 
-def save(page: Page, path: str | Path) -> None:
-    """Write the page as one HTML file."""
-    Path(path).write_text(render(page), encoding="utf-8", newline="\n")
+def save(page: Page, path: str | Path) -> Path:
+    """Write the page as one HTML file and return its path; raise `TargetError` where it cannot be written."""
+    return write(path, render(page))
 
 
 @cache

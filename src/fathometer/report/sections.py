@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import altair as alt
 
-from fathometer.finding import Finding, Remedy, Verdict
-
-Outcome = Literal["proved", "did not help", "not tried"]
+from fathometer.finding import Finding, Outcome, Remedy, Verdict
 
 
 @dataclass(frozen=True)

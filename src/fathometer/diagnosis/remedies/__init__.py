@@ -1,5 +1,6 @@
-"""What could mend it? Changes from least to most invasive, each as code that runs."""
+"""What could mend it? Changes from least to most invasive, as code."""
 
-from fathometer.diagnosis.remedies.propose import Candidate, propose
+from fathometer.diagnosis.remedies.candidate import Candidate
+from fathometer.diagnosis.remedies.propose import propose
 
 __all__ = ["Candidate", "propose"]

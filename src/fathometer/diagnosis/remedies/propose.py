@@ -1,10 +1,8 @@
-"""Which remedies fit this model and these findings, from least to most invasive."""
+"""Which remedies fit this model, from least to most invasive."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Any
 
 from torch import nn
 
@@ -14,30 +12,20 @@ from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.evidence import has_stream
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.remedies import weights, wiring
+from fathometer.diagnosis.remedies.candidate import Candidate, call_on_copy, call_words, seed_words, source
 from fathometer.finding import Remedy
+from fathometer.instruments import DepthPoint
 from fathometer.theory import critical_gain, signal_keeping_gain
 
-HEADER = "import torch\nfrom torch import nn\n"
+BESIDE = (nn.Sequential, nn.ModuleList)
+# Activations whose answers have a mean: what a branch that ends in one adds is the same for all samples, and adds up.
+DRIFTING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.SELU, nn.Sigmoid)
 # The activation heard, the module to replace, and what takes its place (its name for theory).
 SWAPS: dict[str, tuple[type[nn.Module], type[nn.Module], str]] = {
     "sigmoid": (nn.Sigmoid, nn.Tanh, "tanh"),
     "tanh": (nn.Tanh, nn.ReLU, "relu"),
     "relu": (nn.ReLU, nn.GELU, "gelu"),
 }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A remedy with the function that applies it to a copy, and the changes it asks of the training run.
-
-    `apply(case, seed)` returns a new model; the case's own is never edited. `training` are fields of `Asked`;
-    `answers` are causes that it does not remove from the profile, because it changes the training and not the network.
-    """
-
-    remedy: Remedy
-    apply: Callable[[Case, int], nn.Module]
-    training: Mapping[str, Any] = field(default_factory=dict)
-    answers: tuple[str, ...] = ()
 
 
 def propose(case: Case, examination: Examination) -> list[Candidate]:
@@ -54,7 +42,9 @@ def _initialise_textbook(case: Case, examination: Examination) -> Candidate | No
         return None
     why = f"The textbook's gain for {activation} is {_rounded(gain)}; it was made for a few layers."
     title = f"Textbook initialisation, gain {_rounded(gain)}"
-    return _call_on_copy("initialise_textbook", title, why, 1, (weights.initialise,), {"gain": _rounded(gain)}, ("glorot2010",))
+    return call_on_copy(
+        case, "initialise_textbook", title, why, 1, (weights.initialise,), {"gain": _rounded(gain)}, ("glorot2010",)
+    )
 
 
 def _initialise(case: Case, examination: Examination) -> Candidate:
@@ -63,7 +53,9 @@ def _initialise(case: Case, examination: Examination) -> Candidate:
     critical = f"Critical initialisation, gain {gain}"
     title = {"relu": "He initialisation", "leaky_relu": "He initialisation"}.get(activation, critical)
     why = f"With std {gain}/√fan_in and no bias, {activation} layers neither shrink nor grow what passes through."
-    return _call_on_copy("initialise", title, why, 1, (weights.initialise,), {"gain": gain}, ("he2015init", "schoenholz2017"))
+    return call_on_copy(
+        case, "initialise", title, why, 1, (weights.initialise,), {"gain": gain}, ("he2015init", "schoenholz2017")
+    )
 
 
 def _initialise_orthogonal(case: Case, examination: Examination) -> Candidate:
@@ -71,15 +63,23 @@ def _initialise_orthogonal(case: Case, examination: Examination) -> Candidate:
     why = f"Orthogonal matrices times {gain} keep every direction's length, not only the average one."
     arguments = {"gain": gain, "orthogonal": True}
     citations = ("saxe2014", "pennington2017")
-    return _call_on_copy(
-        "initialise_orthogonal", f"Orthogonal initialisation, gain {gain}", why, 1, (weights.initialise,), arguments, citations
+    return call_on_copy(
+        case,
+        "initialise_orthogonal",
+        f"Orthogonal initialisation, gain {gain}",
+        why,
+        1,
+        (weights.initialise,),
+        arguments,
+        citations,
     )
 
 
 def _initialise_by_measurement(case: Case, examination: Examination) -> Candidate:
     why = "Each layer is scaled until its outputs have variance 1 on a real batch."
-    code = _source((weights.initialise_by_measurement,))
-    code += "\nmodel = initialise_by_measurement(model, lambda model: model(inputs))  # inputs: one batch\n"
+    code = source((weights.initialise_by_measurement,))
+    run = f"lambda model: model({call_words(case)})"
+    code += f"\n# inputs: one batch\nmodel = initialise_by_measurement(model, {run}{seed_words(case)})\n"
     remedy = Remedy("initialise_by_measurement", "Layer-sequential unit variance", why, 1, code, ("mishkin2016",))
 
     def apply(case: Case, seed: int) -> nn.Module:
@@ -97,8 +97,9 @@ def _swap_activation(case: Case, examination: Examination) -> Candidate | None:
         return None
     gain = _starting_gain(name)
     why = f"{new.__name__} passes more gradient than {old.__name__}; the weights start at its critical gain, {gain}."
-    code = _source((wiring.find_and_set, wiring.swap_activation, weights.initialise))
-    code += f"\nmodel = initialise(swap_activation(model, nn.{old.__name__}, nn.{new.__name__}), gain={gain})\n"
+    code = source((wiring.swap_activation, weights.initialise))
+    swapped = f"swap_activation(model, nn.{old.__name__}, nn.{new.__name__})"
+    code += f"\nmodel = initialise({swapped}, gain={gain}{seed_words(case)})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
         return weights.initialise(wiring.swap_activation(deepcopy(case.model), old, new), gain=gain, seed=seed)
@@ -140,9 +141,11 @@ def _scale_branches(case: Case, examination: Examination) -> Candidate | None:
     blocks = list(dict.fromkeys(point.enter for point in examination.points.points))
     scale = _rounded(len(examination.points.points) ** -0.5)
     why = f"Each of {len(blocks)} branches adds {scale} = 1/√depth of what it did, so that the stream grows by a constant in all."
-    functions = (wiring.find_and_set, wiring.ScaledBranch, wiring.scale_branches)
+    functions = (wiring.ScaledBranch, wiring.scale_branches)
     arguments = {"blocks": blocks, "scale": scale}
-    return _call_on_copy("scale_branches", "Weaker residual branches", why, 4, functions, arguments, ("hayou2021", "zhang2019"))
+    return call_on_copy(
+        case, "scale_branches", "Weaker residual branches", why, 4, functions, arguments, ("hayou2021", "zhang2019")
+    )
 
 
 def _add_norm(case: Case, examination: Examination) -> Candidate | None:
@@ -151,28 +154,37 @@ def _add_norm(case: Case, examination: Examination) -> Candidate | None:
     if not layers:
         return None
     why = "A LayerNorm in front of each linear layer sets the size of what enters it."
-    functions = (wiring.find_and_set, wiring.add_norm)
-    return _call_on_copy(
-        "add_norm", "LayerNorm before each layer", why, 5, functions, {"layers": layers}, ("ba2016", "xiong2020")
-    )
+    arguments = {"layers": layers}
+    citations = ("ba2016", "xiong2020")
+    return call_on_copy(case, "add_norm", "LayerNorm before each layer", why, 5, (wiring.add_norm,), arguments, citations)
 
 
 def _add_residual(case: Case, examination: Examination) -> Candidate | None:
     points = examination.points.points
     if has_stream(examination.profile) or len(points) < 2 or any(point.start for point in points):
         return None
-    blocks = [list(point.members) for point in points]
-    scale = _rounded(len(blocks) ** -0.5)
+    blocks = _separate_blocks(case.model, points)
+    drifts = any(type(case.model.get_submodule(names[-1])) in DRIFTING for names in blocks)
+    scale = _rounded(len(blocks) ** (-1 if drifts else -0.5))
     gain = _starting_gain(examination.activation)
     why = f"x + {scale}·f(x): the identity is what each block starts near, and the gradient has a straight way back."
-    functions = (wiring.find_and_set, wiring.Residual, wiring.add_residual, weights.initialise)
-    code = _source(functions) + f"\nmodel = initialise(add_residual(model, blocks={blocks!r}, scale={scale}), gain={gain})\n"
+    code = source((wiring.Residual, wiring.add_residual, weights.initialise))
+    wrapped = f"add_residual(model, blocks={blocks!r}, scale={scale})"
+    code += f"\nmodel = initialise({wrapped}, gain={gain}{seed_words(case)})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
         return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, seed=seed)
 
     remedy = Remedy("add_residual", "Residual connections", why, 6, code, ("he2015residual", "hayou2021"))
     return Candidate(remedy, apply)
+
+
+def _separate_blocks(model: nn.Module, points: Sequence[DepthPoint]) -> list[list[str]]:
+    """Return the modules of each block that one wrapper may hold: all where they stand side by side, else the first."""
+    homes = [{name.rpartition(".")[0] for name in point.members} for point in points]
+    ids = [id(model.get_submodule(name)) for point in points for name in point.members]
+    beside = all(len(home) == 1 and isinstance(model.get_submodule(min(home)), BESIDE) for home in homes)
+    return [list(point.members) if beside and len(ids) == len(set(ids)) else [point.enter] for point in points]
 
 
 def _shrink_readout(case: Case, examination: Examination) -> Candidate | None:
@@ -182,7 +194,9 @@ def _shrink_readout(case: Case, examination: Examination) -> Candidate | None:
     factor = _rounded(1 / (loss - chance))
     why = "Smaller outputs start the classifier near a fair guess."
     arguments = {"factor": factor}
-    return _call_on_copy("shrink_readout", "Smaller readout", why, 1, (weights.shrink_readout,), arguments, ("karpathy2019",))
+    return call_on_copy(
+        case, "shrink_readout", "Smaller readout", why, 1, (weights.shrink_readout,), arguments, ("karpathy2019",)
+    )
 
 
 CATALOGUE: dict[str, Callable[[Case, Examination], Candidate | None]] = {
@@ -197,35 +211,6 @@ CATALOGUE: dict[str, Callable[[Case, Examination], Candidate | None]] = {
     "add_norm": _add_norm,
     "add_residual": _add_residual,
 }
-
-
-def _call_on_copy(
-    name: str,
-    title: str,
-    why: str,
-    invasiveness: int,
-    functions: tuple[Callable[..., Any], ...],
-    arguments: dict[str, Any],
-    citations: tuple[str, ...],
-) -> Candidate:
-    """Return the candidate whose last function, called with these arguments, is both what runs and what is shown."""
-    last = functions[-1]
-    seeded = "seed" in inspect.signature(last).parameters
-    words = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    code = f"{_source(functions)}\nmodel = {last.__name__}(model, {words})\n"
-
-    def apply(case: Case, seed: int) -> nn.Module:
-        return last(deepcopy(case.model), **arguments, **({"seed": seed} if seeded else {}))
-
-    return Candidate(Remedy(name, title, why, invasiveness, code, citations), apply)
-
-
-def _source(functions: tuple[Callable[..., Any], ...]) -> str:
-    """Return the source of the functions that ran, with the imports that they need."""
-    text = "\n\n".join(inspect.getsource(function) for function in functions)
-    typing = [name for name in ("Callable", "Sequence") if name in text]
-    extra = f"from collections.abc import {', '.join(typing)}\n" if typing else ""
-    return f"{extra}{HEADER}\n\n{text}"
 
 
 def _starting_gain(activation: str) -> float:

@@ -1,4 +1,4 @@
-"""Other numbers in the same weights: code that is run here and shown to paste."""
+"""Other numbers in the same weights: code that runs, shown to paste."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,14 @@ from torch import nn
 
 
 def initialise(model: nn.Module, gain: float, orthogonal: bool = False, seed: int = 0) -> nn.Module:
-    """Draw every weight matrix anew with std gain/sqrt(fan_in) (or orthogonal times gain), and set the biases to 0."""
-    generator = torch.Generator().manual_seed(seed)
+    """Draw every weight matrix anew with std gain/sqrt(fan_in) (or orthogonal times gain), and set the biases to 0.
+
+    What is frozen stays as it is.
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-            rows = torch.empty(module.weight.shape[0], module.weight[0].numel())
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and module.weight.requires_grad:
+            rows = torch.empty(module.weight.shape[0], module.weight[0].numel(), dtype=torch.float32, device="cpu")
             if orthogonal:
                 nn.init.orthogonal_(rows, gain=gain, generator=generator)
             else:
@@ -26,12 +29,13 @@ def initialise(model: nn.Module, gain: float, orthogonal: bool = False, seed: in
 def initialise_by_measurement(model: nn.Module, run: Callable[[nn.Module], object], seed: int = 0) -> nn.Module:
     """Start orthogonal, then scale each layer, in the order they run, until its outputs have variance 1 on a batch.
 
-    Layer-sequential unit variance: Mishkin & Matas 2016. `run(model)` calls the model on that batch.
+    Layer-sequential unit variance: Mishkin & Matas 2016. `run(model)` calls the model on that batch. What is frozen stays.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     layers = [module for module in model.modules() if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))]
+    layers = [layer for layer in layers if layer.weight.requires_grad]
     for layer in layers:
-        rows = torch.empty(layer.weight.shape[0], layer.weight[0].numel())
+        rows = torch.empty(layer.weight.shape[0], layer.weight[0].numel(), dtype=torch.float32, device="cpu")
         nn.init.orthogonal_(rows, generator=generator)
         with torch.no_grad():
             layer.weight.copy_(rows.reshape(layer.weight.shape))
@@ -47,7 +51,8 @@ def initialise_by_measurement(model: nn.Module, run: Callable[[nn.Module], objec
 
     hooks = [layer.register_forward_hook(rescale) for layer in layers]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # for dropout and the like
             run(model)
     finally:
         for hook in hooks:

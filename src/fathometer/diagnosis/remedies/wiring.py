@@ -1,4 +1,4 @@
-"""Another activation, norm or path for the signal: code that is run here and shown to paste."""
+"""Another activation, norm or path: code that runs, shown to paste."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,10 @@ import torch
 from torch import nn
 
 
-def find_and_set(model: nn.Module, name: str, new: nn.Module) -> None:
-    """Put a module in the place of the one with this name."""
-    parent, _, key = name.rpartition(".")
-    home = model.get_submodule(parent)
-    if isinstance(home, nn.ModuleDict):
-        home[key] = new
-    elif isinstance(home, (nn.ModuleList, nn.Sequential)):
-        home[int(key) if key.isdigit() else list(home._modules).index(key)] = new
-    else:
-        setattr(home, key, new)
-
-
 def swap_activation(model: nn.Module, old: type[nn.Module], new: type[nn.Module]) -> nn.Module:
     """Replace every activation module of one class by one of another."""
-    for name in [name for name, module in model.named_modules() if type(module) is old]:
-        find_and_set(model, name, new())
+    for name in [name for name, module in model.named_modules(remove_duplicate=False) if type(module) is old]:
+        model.set_submodule(name, new())
     return model
 
 
@@ -33,8 +21,8 @@ class Residual(nn.Module):
         self.branch = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
         self.scale = scale
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        change = self.branch(x)
+    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
+        change = self.branch(x, *rest, **named)
         return x + self.scale * change if change.shape == x.shape else change
 
 
@@ -42,9 +30,9 @@ def add_residual(model: nn.Module, blocks: Sequence[Sequence[str]], scale: float
     """Wrap each block, given by the names of the modules that make it up, in a residual connection."""
     for names in blocks:
         layers = [model.get_submodule(name) for name in names]
-        find_and_set(model, names[0], Residual(*layers, scale=scale))
+        model.set_submodule(names[0], Residual(*layers, scale=scale))
         for name in names[1:]:
-            find_and_set(model, name, nn.Identity())
+            model.set_submodule(name, nn.Identity())
     return model
 
 
@@ -55,15 +43,15 @@ class ScaledBranch(nn.Module):
         super().__init__()
         self.block, self.scale = block, scale
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.block(x)
+    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
+        y = self.block(x, *rest, **named)
         return x + self.scale * (y - x) if y.shape == x.shape else y
 
 
 def scale_branches(model: nn.Module, blocks: Sequence[str], scale: float) -> nn.Module:
     """Make the branch of each named residual block weaker by a factor."""
     for name in blocks:
-        find_and_set(model, name, ScaledBranch(model.get_submodule(name), scale))
+        model.set_submodule(name, ScaledBranch(model.get_submodule(name), scale))
     return model
 
 
@@ -71,6 +59,7 @@ def add_norm(model: nn.Module, layers: Sequence[str]) -> nn.Module:
     """Put a LayerNorm in front of each named linear layer."""
     for name in layers:
         layer = model.get_submodule(name)
-        width = next(layer.parameters()).shape[1]  # of the weight (outputs, inputs)
-        find_and_set(model, name, nn.Sequential(nn.LayerNorm(width), layer))
+        weight = next(layer.parameters())  # (outputs, inputs)
+        norm = nn.LayerNorm(weight.shape[1], device=weight.device, dtype=weight.dtype)
+        model.set_submodule(name, nn.Sequential(norm, layer))
     return model

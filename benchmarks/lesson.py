@@ -1,0 +1,140 @@
+"""The lesson on deep networks, row by row: claim, command, number."""
+
+from collections.abc import Callable
+from math import log10
+from typing import Any
+
+from fathometer.figures.numbers import power_text
+
+SEEDS = (0, 1, 2)
+STEPS = 200
+Row = dict[str, Any]
+
+
+def lesson() -> list[Row]:
+    """Measure every row of the README's lesson table that is built, over three seeds; the others say what is missing."""
+    return [{"claim": claim, "command": command, "number": number()} for claim, command, number in ROWS]
+
+
+def _says(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+def _judged_and_trained(name: str, tail: str = "") -> Callable[[], str]:
+    """Return a measurement: verdict and growth of the gradient before training, test accuracy after it."""
+    return lambda: f"{_verdict(name)}; {_accuracy(name)}{tail}"
+
+
+def _verdict(name: str) -> str:
+    import fathometer as fm
+
+    checks = [fm.preflight(name, seed=seed) for seed in SEEDS]
+    names = sorted({check.verdict for check in checks})
+    growth = _decades([_growth(check.profile, "gradient") for check in checks])
+    return f"{' or '.join(names)}, gradient {growth} from last block to first"
+
+
+def _growth(profile: Any, column: str) -> float:
+    known = profile.known(column)
+    first, last = known[0][1], known[-1][1]
+    return log10(first) - log10(last) if first > 0 and last > 0 else float("nan")
+
+
+def _decades(decades: list[float]) -> str:
+    low, high = min(decades), max(decades)
+    if max(abs(low), abs(high)) < 3:
+        return "× " + _span(f"{10**low:.2g}", f"{10**high:.2g}")
+    return "× " + _span(power_text(round(low)), power_text(round(high)))
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _accuracy(name: str) -> str:
+    import fathometer as fm
+    from fathometer.records import Asked
+
+    rates = (3e-4, 1e-3, 3e-3)
+    sweep = {rate: fm.train(name, Asked(steps=STEPS, learning_rate=rate), progress=_silent).record for rate in rates}
+    best = min(sweep, key=lambda rate: sweep[rate].held_out_loss if sweep[rate].held_out_loss is not None else float("inf"))
+    others = [fm.train(name, Asked(steps=STEPS, learning_rate=best, seed=seed), progress=_silent).record for seed in SEEDS[1:]]
+    shares = [record.held_out_accuracy or 0.0 for record in (sweep[best], *others)]
+    return f"reads {_span(f'{min(shares):.0%}', f'{max(shares):.0%}')} of the test digits after {STEPS} steps"
+
+
+def _signal(name: str) -> Callable[[], str]:
+    def measure() -> str:
+        import fathometer as fm
+
+        checks = [fm.preflight(name, seed=seed) for seed in SEEDS]
+        signal = [-_growth(check.profile, "signal") for check in checks]
+        gradient = [_growth(check.profile, "gradient") for check in checks]
+        verdict = " or ".join(sorted({check.verdict for check in checks}))
+        return f"{verdict}; second moments: signal {_decades(signal)} over depth, gradient {_decades(gradient)} back"
+
+    return measure
+
+
+def _versus(one: str, other: str) -> Callable[[], str]:
+    return lambda: f"`{one}`: {_verdict(one)}; {_accuracy(one)}. `{other}`: {_verdict(other)}; {_accuracy(other)}"
+
+
+def _demo() -> str:
+    from fathometer.demo import tell_story
+
+    story = tell_story()
+    proved = story.fix.proved
+    remedy = "no remedy" if proved is None else proved.remedy.title
+    before, after = (100 * (record.held_out_accuracy or 0.0) for record in (story.long_before, story.long_after))
+    return f"{before:.1f}% of the test digits before, {after:.1f}% after; mended by: {remedy}"
+
+
+def _probes() -> str:
+    import fathometer as fm
+    from fathometer.data import digits
+    from fathometer.records import Asked
+
+    deep = fm.train("residual-50", Asked(steps=STEPS), progress=_silent).model
+    sick = fm.build("tanh-50")
+    ends = [fm.probe(model, digits()).accuracy for model in (deep, sick)]
+    return (
+        f"a linear probe reads {ends[0][0]:.0%} from the pixels, {ends[0][-1]:.0%} from block 50 of a trained residual network, "
+        f"and {ends[1][-1]:.0%} from layer 50 of an untrained tanh network. Edges, textures, parts, objects: "
+        "not built yet (what did each layer learn)"
+    )
+
+
+def _silent(step: int, total: int, loss: float) -> None:
+    """Draw no bar."""
+
+
+# fmt: off
+ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
+    ("One hidden layer can approximate anything, inefficiently", "not built yet (what does depth buy)",
+     _says("published: a sawtooth of 1,024 straight pieces takes 20 ReLU units in 10 layers, and 1,024 in one [^telgarsky]")),
+    ("1 layer", "`fathometer preflight shallow-1`", _judged_and_trained("shallow-1")),
+    ("5 layers", "`fathometer preflight mlp-5`", _judged_and_trained("mlp-5")),
+    ("50 layers", "`fathometer preflight residual-50`",
+     _judged_and_trained("residual-50", ". ResNet-50 itself: not built yet (reference networks)")),
+    ("96 layers", "`fathometer preflight pre-norm-96`",
+     _judged_and_trained("pre-norm-96", ". The 96 layers of GPT-3: not built yet (full size on a laptop)")),
+    ("Features are hierarchical, in vision", "`fathometer demo` probes every layer on digits", _probes),
+    ("Features are hierarchical, in language", "not built yet (what did each layer learn)",
+     _says("published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]")),
+    ("The gradient vanishes with depth", "`fathometer preflight tanh-50`", _judged_and_trained("tanh-50")),
+    ("The gradient explodes with depth", '`fathometer preflight "tanh-50@init=lecun,gain=2.5"`',
+     _judged_and_trained("tanh-50@init=lecun,gain=2.5")),
+    ("Deeper plain networks train worse (degradation)", "not built yet (what does depth buy)",
+     _says("published, ImageNet top-1 error: 27.94% with 18 plain layers, 28.54% with 34; 25.03% with 34 residual ones [^he]")),
+    ("ReLU needs an initialisation of its own", "`fathometer preflight relu-50@depth=20`, `fathometer preflight he-50@depth=20`",
+     _versus("relu-50@depth=20", "he-50@depth=20")),
+    ("output = input + f(input) keeps the gradient alive", "`fathometer preflight residual-1000`", _signal("residual-1000")),
+    ("Normalise first: the pre-norm block", '`fathometer preflight "pre-norm-96@residual=post-norm"`',
+     _versus("pre-norm-96", "pre-norm-96@residual=post-norm")),
+    ("Clipping tames an exploding gradient", "not built yet (what does depth buy)", _says("–")),
+    ("Depth + width + data + compute is the recipe", "not built yet (scale)",
+     _says("published: 5.88e23 FLOP are best spent on 73 billion parameters and 18 tokens for each [^besiroglu]")),
+    ("All of it at once, on real data", "`fathometer demo`", _demo),
+)
+# fmt: on

@@ -1,0 +1,42 @@
+"""The first pass: which modules ran, in which order, and what fed what."""
+
+from collections.abc import Iterable
+from typing import Any
+from weakref import ref
+
+import torch
+from torch import Tensor
+
+from fathometer.diagnosis.admission import check_inputs_kept
+from fathometer.diagnosis.case import Case
+from fathometer.instruments import Call, DepthPoints, find_depth_points, listen
+
+Feeds = frozenset[tuple[str, str]]
+
+
+def first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, Feeds, Any]:
+    """Call the model once without gradients; return its depth points, what feeds what, and its output.
+
+    "What feeds what" are pairs of names: the one's output, untouched, is an input of the other.
+    """
+    trace: list[tuple[str, int]] = []
+    feeds: set[tuple[str, str]] = set()
+    made: dict[int, tuple[ref[Tensor], list[str]]] = {}
+
+    def hear(call: Call) -> None:
+        trace.append((call.name, call.index))
+        for value in call.inputs:
+            feeds.update((maker, call.name) for maker in _makers(made, value))
+        if isinstance(call.output, Tensor):
+            made[id(call.output)] = (ref(call.output), [*_makers(made, call.output), call.name])
+
+    torch.manual_seed(case.seed)
+    with torch.no_grad(), listen(case.model, on_call=hear):
+        output = check_inputs_kept(case)
+    return find_depth_points(case.model, trace, layers), frozenset(feeds), output
+
+
+def _makers(made: dict[int, tuple[ref[Tensor], list[str]]], value: object) -> list[str]:
+    """Return the names of the modules that gave out this very tensor."""
+    tensor, names = made.get(id(value), (None, []))
+    return names if tensor is not None and tensor() is value else []
