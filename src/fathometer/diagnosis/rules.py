@@ -204,8 +204,8 @@ def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
 
 
 def enough_is_known(evidence: Evidence) -> bool:
-    """Return whether "healthy" may be said: signal and gradient are known, and an unknown rank could not turn the scale."""
-    if evidence.decades("signal") is None and evidence.depth > 1:
+    """Return whether "healthy" may be said: signal, spread and gradient are known, and an unknown rank cannot turn the scale."""
+    if evidence.depth > 1 and (evidence.decades("signal") is None or evidence.last("spread") is None):
         return False
     rank_decides = evidence.rank_decades is None and evidence.depth > 1 and strain(evidence) + RANK_MAY_BE >= STRAIN.at_risk
     return evidence.last("gradient") is not None and not rank_decides
