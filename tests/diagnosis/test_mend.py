@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -56,8 +57,6 @@ def test_the_code_that_is_pasted_is_the_model(fix: Fix, sick: nn.Sequential, bat
     """Pasted where only `model` (and `inputs`) are known, the code gives the weights and answers of `fix.model`."""
     names: dict[str, Any] = {"model": sick} | ({"inputs": batch[0]} if "# inputs:" in fix.code else {})
     before = [parameter.clone() for parameter in sick.parameters()]
-    from copy import deepcopy
-
     names["model"] = deepcopy(sick)
     exec(fix.code, names)  # what a user does with it
 
@@ -219,8 +218,6 @@ def test_what_cannot_be_mended_at_all(plain: Plain, batch: Pair) -> None:
 def test_another_seed_is_in_the_code(sick: nn.Sequential, batch: Pair, data: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """The seed that was asked for is the one that the pasted code draws with."""
     only(monkeypatch, right=with_gain(1.0))
-    from copy import deepcopy
-
     fix = mend(sick, batch, data=data, asked=SHORT, seed=5)
     names = {"model": deepcopy(sick)}
     exec(fix.code, names)  # what a user does with it
@@ -304,19 +301,20 @@ def sequential(activation: type[nn.Module], depth: int, gain: float | None = Non
     return model
 
 
+STARTS = {"initialise_textbook", "initialise", "initialise_orthogonal", "initialise_by_measurement"}
 # Each with the causes of which one must be named first, and the remedies of which one must be proved.
 SICK: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
     "sigmoid, 20 deep": (lambda: sequential(nn.Sigmoid, 20), {"vanishing_gradient"}, {"swap_activation"}),
-    "tanh, gain 3": (lambda: sequential(nn.Tanh, 30, 3.0), {"exploding_gradient"}, {"initialise", "initialise_orthogonal"}),
+    "tanh, gain 3": (lambda: sequential(nn.Tanh, 30, 3.0), {"exploding_gradient"}, STARTS),
     "ReLU, 50 deep": (lambda: sequential(nn.ReLU, 50), {"vanishing_gradient"}, {"add_residual"}),
     "ReLU called by the user, 50 deep": (lambda: Plain50(50, torch.relu), {"vanishing_gradient"}, {"add_residual"}),
-    "ReLU, gain 3": (lambda: sequential(nn.ReLU, 30, 3.0), {"exploding_signal"}, {"add_residual", "initialise_orthogonal"}),
+    "ReLU, gain 3": (lambda: sequential(nn.ReLU, 30, 3.0), {"exploding_signal"}, STARTS | {"add_residual"}),
     "branches times 30": (
         lambda: Blocks(lambda: Branch(30.0), 20),
         {"exploding_signal"},
         {"initialise_by_measurement", "scale_branches"},
     ),
-    "two layers in a block": (lambda: Blocks(Two, 25), {"vanishing_gradient"}, {"initialise", "initialise_orthogonal"}),
+    "two layers in a block": (lambda: Blocks(Two, 25), {"vanishing_gradient"}, STARTS),
     "convolutions, 30 deep": (
         lambda: Images(30),
         {"vanishing_gradient"},
@@ -329,8 +327,6 @@ FAST = ("sigmoid, 20 deep", "tanh, gain 3")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in SICK])
 def test_sick_networks_of_users_are_mended(name: str) -> None:
     """On real digits: the cause is named, a sensible remedy is proved, and its code runs on the user's own class."""
-    from copy import deepcopy
-
     source = digits()
     batches = list(islice(zip(source.train_inputs.split(64), source.train_targets.split(64), strict=True), 20))
     make, causes, remedies = SICK[name]

@@ -70,7 +70,8 @@ def test_every_room_has_its_row() -> None:
 
 def test_a_stale_table_is_written_anew() -> None:
     """Renewing replaces what stands between the markers, keeps the rest, and a second time changes nothing."""
-    text = "before\n<!-- rooms:begin -->\nstale row\n<!-- rooms:end -->\nafter\n"
+    tables = "".join(f"<!-- {name}:begin -->\nstale row\n<!-- {name}:end -->\n" for name in README["TABLES"])
+    text = f"before\n{tables}after\n"
 
     renewed = README["renew"](text)
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 HELD_OUT_SHARE = 0.2
@@ -30,6 +28,10 @@ def digits(seed: int = 0) -> Digits:
     >>> digits().train_inputs.shape
     torch.Size([1437, 64])
     """
+    # Imported here: scikit-learn takes a second, and draws from Python's generator while it loads.
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     images, labels = load_digits(return_X_y=True)
     train, test, train_labels, test_labels = train_test_split(
         images, labels, test_size=HELD_OUT_SHARE, stratify=labels, random_state=seed

@@ -63,9 +63,16 @@ class Evidence:
         return None if last is None or not first else log10_ratio(last, first)
 
     @property
+    def spread_lost(self) -> bool:
+        """Return whether the samples differ, after the last block, by no more than rounding in the network's own numbers."""
+        last, floor = self.last("spread"), self.fact("spread_floor")
+        return last is not None and floor is not None and last <= 1.01 * floor
+
+    @property
     def rank_decades(self) -> float | None:
-        """Return log10 of the effective number of directions after the first block over that after the last."""
-        return self.decades("rank")
+        """Return log10 of the effective number of directions after the first block over that after the last, or None."""
+        column = self.profile.column("rank")
+        return self.decades("rank") if column and column[-1] is not None else None
 
     @property
     def plain_depth(self) -> float:

@@ -24,6 +24,7 @@ from fathometer.instruments import (
     correlation,
     first_non_finite,
     second_moment,
+    seed_generators,
     sound,
     unchanged,
 )
@@ -86,7 +87,7 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
 
 
 def _sound(case: Case, points: DepthPoints) -> Sounding:
-    torch.manual_seed(case.seed)
+    seed_generators(case.seed)
     try:
         return sound(case.model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
     except FathometerError:
@@ -103,7 +104,7 @@ def _broken(case: Case, sounding: Sounding) -> str | None:
     """Return where the first number stopped being finite, in the forward pass or in the backward pass."""
     output = main_tensor(sounding.output)
     if output is not None and not bool(torch.isfinite(output).all()):
-        torch.manual_seed(case.seed)
+        seed_generators(case.seed)
         return first_non_finite(case.model, lambda: run_or_explain(case)) or "the output"
     if sounding.loss is not None and not bool(torch.isfinite(sounding.loss).all()):
         return "the loss"
@@ -183,6 +184,7 @@ def _facts(case: Case, points: DepthPoints, sounding: Sounding) -> dict[str, flo
         "loss": float(sounding.loss.detach()) if sounding.loss is not None and case.has_loss(sounding.output) else None,
         "input_signal": None if entering is None else second_moment(entering),
         "input_correlation": None if entering is None else correlation(entering),
+        "spread_floor": sounding.spread_floor,
     }
     return facts | _cross_entropy_facts(case, sounding)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fathometer.diagnosis.admission import check_inputs_kept
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import Call, DepthPoints, find_depth_points, listen
+from fathometer.instruments import Call, DepthPoints, find_depth_points, listen, seed_generators
 
 Feeds = frozenset[tuple[str, str]]
 
@@ -30,7 +30,7 @@ def first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, F
         if isinstance(call.output, Tensor):
             made[id(call.output)] = (ref(call.output), [*_makers(made, call.output), call.name])
 
-    torch.manual_seed(case.seed)
+    seed_generators(case.seed)
     with torch.no_grad(), listen(case.model, on_call=hear):
         output = check_inputs_kept(case)
     return find_depth_points(case.model, trace, layers), frozenset(feeds), output

@@ -61,11 +61,18 @@ def troubles(evidence: Evidence) -> dict[str, float]:
         "vanishing_signal": signal,
         "exploding_gradient": gradient,
         "vanishing_gradient": None if gradient is None else -gradient,
-        "correlation_collapse": None if spread is None else -spread,
+        "correlation_collapse": _drawn_together(evidence, spread),
         "rank_collapse": rank,
     }
     known = {cause: size for cause, size in sizes.items() if size is not None and cause not in evidence.ignored}
     return {cause: min(max(size, 0.0), MOST_DECADES) for cause, size in known.items()}
+
+
+def _drawn_together(evidence: Evidence, spread: float | None) -> float | None:
+    """Return the decades of spread that were lost: at least what stops training where nothing is left but rounding."""
+    if spread is None:
+        return None
+    return max(-spread, BEARS["correlation_collapse"]) if evidence.spread_lost else -spread
 
 
 def shares(evidence: Evidence) -> dict[str, float]:

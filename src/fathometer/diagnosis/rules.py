@@ -73,7 +73,8 @@ def _signal(evidence: Evidence, cause: str, verb: str) -> Finding | None:
     decades = evidence.decades("signal")
     if decades is None:
         return None
-    sentence = f"The mean square of the signal {verb} {times(abs(decades))} from the first block to the last{_per_block(evidence, 'signal')}."
+    per_block = _per_block(evidence, "signal")
+    sentence = f"The mean square of the signal {verb} {times(abs(decades))} from the first block to the last{per_block}."
     remedies = (*INITIALISE, "scale_branches", "add_norm")
     return _graded(evidence, cause, -decades, sentence, "signal", _ends(evidence), remedies)
 
@@ -108,6 +109,8 @@ def correlation_collapse(evidence: Evidence) -> Finding | None:
     if decades is None:
         return None
     sentence = f"What tells two samples apart is {times(-decades)} smaller after the last block than at the input."
+    if evidence.spread_lost:
+        sentence = "After the last block two samples differ by no more than rounding."
     remedies = (*INITIALISE, "swap_activation", "scale_branches", "add_residual")
     return _graded(evidence, "correlation_collapse", decades, sentence, "spread", evidence.profile.points[-1:], remedies)
 
@@ -201,8 +204,8 @@ def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
 
 
 def enough_is_known(evidence: Evidence) -> bool:
-    """Return whether "healthy" may be said: signal and gradient are known, and an unknown rank could not turn the scale."""
-    if evidence.decades("signal") is None and evidence.depth > 1:
+    """Return whether "healthy" may be said: signal, spread and gradient are known, and an unknown rank cannot turn the scale."""
+    if evidence.depth > 1 and (evidence.decades("signal") is None or evidence.last("spread") is None):
         return False
     rank_decides = evidence.rank_decades is None and evidence.depth > 1 and strain(evidence) + RANK_MAY_BE >= STRAIN.at_risk
     return evidence.last("gradient") is not None and not rank_decides

@@ -40,6 +40,13 @@ def generator_states() -> tuple[Any, ...]:
     return torch.get_rng_state(), cuda, np.random.get_state(), random.getstate()
 
 
+def seed_generators(seed: int) -> None:
+    """Seed torch's generators that are in use; a GPU that was not started yet is not told (it would be when it starts)."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
 def restore_generators(states: tuple[Any, ...]) -> None:
     """Put the generators back into these states."""
     torch.set_rng_state(states[0])

@@ -46,7 +46,7 @@ class Block(nn.Module):
 class Blocks(nn.Module):
     """A user's residual blocks."""
 
-    def __init__(self, scale: float = 30.0) -> None:
+    def __init__(self, scale: float = 2.0) -> None:
         super().__init__()
         self.blocks, self.head = nn.ModuleList(Block(scale) for _ in range(8)), nn.Linear(16, 4)
 
