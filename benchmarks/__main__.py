@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.depth_figure import depth_figure
+from benchmarks.flops import flops
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
 from benchmarks.limits import limits
@@ -19,6 +21,8 @@ Row = dict[str, Any]
 
 # A new benchmark is one file with a function that returns rows, and one line here.
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "depth_figure": depth_figure,
+    "flops": flops,
     "import_time": import_time,
     "lesson": lesson,
     "limits": limits,

@@ -7,11 +7,13 @@ __version__ = "0.1.0.dev0"
 
 # Each public name and the module that holds it; nothing is imported before it is asked for.
 _PUBLIC = {
+    "ConvNet": "fathometer.spec",
     "DepthProfile": "fathometer.depth_profile",
     "FathometerError": "fathometer.errors",
     "Finding": "fathometer.finding",
     "Mlp": "fathometer.spec",
     "Remedy": "fathometer.finding",
+    "Transformer": "fathometer.spec",
     "build": "fathometer.networks",
     "deepen": "fathometer.networks",
     "forecast": "fathometer.theory",
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from fathometer.networks import build as build
     from fathometer.networks import deepen as deepen
     from fathometer.runs import train as train
+    from fathometer.spec import ConvNet as ConvNet
     from fathometer.spec import Mlp as Mlp
+    from fathometer.spec import Transformer as Transformer
     from fathometer.spec import preset as preset
     from fathometer.theory import forecast as forecast
 

@@ -149,3 +149,15 @@ def test_an_unknown_column_is_named():
     """A column that does not exist is an error with the nearest right name."""
     with pytest.raises(FathometerError, match='Did you mean "gradient"'):
         depth_chart("gradeint", [])
+
+
+def test_the_forecast_of_one_block_is_seen():
+    """An area and a line need two points: one block gets a bar and a tick of the same look."""
+    one = depth_chart("gradient", [("network", profile(gradient=(1.0,)))], forecast((0.5,), (2.0,)))
+    two = depth_chart("gradient", [("network", profile(gradient=(1.0, 1.0)))], forecast((0.5, 0.5), (2.0, 2.0)))
+    kinds = [
+        [layer["mark"]["type"] for layer in spec(chart)["layer"] if "forecast" in layer["mark"].get("style", "")]
+        for chart in (one, two)
+    ]
+
+    assert kinds == [["rule", "tick"], ["area", "line"]]

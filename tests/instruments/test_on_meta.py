@@ -13,9 +13,7 @@ def test_the_twin_has_shapes_and_no_numbers() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.LSTM(4, 5)).to(torch.bfloat16)
     model[0].weight.requires_grad_(False)
     twin = on_meta(model)
-    facts = [
-        {name: (value.shape, value.dtype) for name, value in module.state_dict().items()} for module in (model, twin)
-    ]
+    facts = [{name: (value.shape, value.dtype) for name, value in module.state_dict().items()} for module in (model, twin)]
 
     assert facts[0] == facts[1]
     assert all(tensor.device.type == "meta" for tensor in (*twin.parameters(), *twin.buffers()))

@@ -124,7 +124,9 @@ def test_a_stage_of_a_convnet_grows_by_the_gain_of_its_last_norm() -> None:
     images = torch.randn(2, 3, 8, 8)
     grown = deepen(nn.Sequential(stage, nn.Flatten()), to=5, inputs=images, where="between", blocks="0")
 
-    torch.testing.assert_close(outputs(grown.model, images), outputs(nn.Sequential(stage, nn.Flatten()), images), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        outputs(grown.model, images), outputs(nn.Sequential(stage, nn.Flatten()), images), rtol=0, atol=1e-6
+    )
     assert grown.new_blocks == (2, 4)
     assert zeros(grown.model[0][2], stage[1]) == ["bn2.weight"]  # its bias starts at zero
 

@@ -11,7 +11,8 @@ from fathometer.errors import SpecError
 from fathometer.networks import build
 from fathometer.records import Asked, Record
 from fathometer.runs import train
-from fathometer.spec import Mlp
+from fathometer.spec import Mlp, Transformer
+from fathometer.training import loop
 
 SHORT = Asked(steps=30, learning_rate=3e-3)
 
@@ -130,3 +131,25 @@ def test_an_unknown_preset_or_data_set_is_an_error() -> None:
         train("mlp5")
     with pytest.raises(SpecError, match='Did you mean "digits"'):
         train("mlp-5", data="didgits")
+
+
+def test_the_optimizer_respects_the_parametrization(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CompleteP and depth-μP at 4 times the width and 8 times the depth: every group's rate, decay and ε. Dey et al., table 1."""
+    seen: list[torch.optim.Optimizer] = []
+    make = loop.make_optimizer
+    monkeypatch.setattr(loop, "make_optimizer", lambda *given: seen.append(make(*given)) or seen[-1])
+    asked = Asked(steps=1, optimizer="adamw", learning_rate=1.0, weight_decay=1.0)
+    tokens = torch.zeros(2, 4, dtype=torch.long)
+    #             hidden matrices                vectors in blocks          all others
+    expected = {
+        "completep": {(0.25, 4.0, 2**-5), (1.0, 1.0, 2**-5), (1.0, 1.0, 1.0)},
+        "depth-mup": {(0.25 * 8**-0.5, 4.0, 0.25 * 8**-0.5), (8**-0.5, 1.0, 0.25 * 8**-0.5), (1.0, 1.0, 1.0)},
+        "mup": {(0.25, 4.0, 0.25), (1.0, 1.0, 0.25), (1.0, 1.0, 1.0)},
+        "gpt2": {(1.0, 1.0, 1.0)},
+    }
+    for init, groups in expected.items():
+        spec = Transformer(depth=16, width=16, heads=1, vocabulary=8, context=4, init=init, base_width=4, base_depth=2)
+        train(spec, asked, data=[(tokens, tokens)])
+        found = {(group["lr"], group["weight_decay"], group["eps"] / 1e-8) for group in seen[-1].param_groups}
+
+        assert sorted(found) == [pytest.approx(group) for group in sorted(groups)]

@@ -1,14 +1,16 @@
 """Optimizers are the ones asked for, over what is not frozen."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from fathometer.errors import ModelError, SpecError
+from fathometer.parametrizations import Scale
 from fathometer.records import Asked
-from fathometer.training import OPTIMIZERS, make_optimizer
+from fathometer.training import OPTIMIZERS, make_optimizer, make_scheduler
 
 
 @pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
@@ -66,3 +68,32 @@ def test_a_setting_that_is_not_used_is_warned_of() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make_optimizer(nn.Linear(2, 2), Asked(optimizer="sgd", momentum=0.9))
+
+
+def test_parameters_with_the_same_multipliers_make_one_group() -> None:
+    """Rate, decay and ε of each group are the asked ones times its multipliers; what has no scale has none."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    quarter = Scale(0.1, learning_rate_multiplier=0.25, weight_decay_multiplier=4.0, epsilon_multiplier=0.5)
+    scales = {"0.weight": quarter, "1.weight": replace(quarter, weight_std=0.3, multiplier=0.2), "2.weight": Scale(0.1)}
+    optimizer = make_optimizer(model, Asked(optimizer="adamw", learning_rate=0.01, weight_decay=0.1), scales)
+    groups = [(group["lr"], group["weight_decay"], group["eps"], len(group["params"])) for group in optimizer.param_groups]
+
+    assert groups == [(0.0025, 0.4, 5e-9, 2), (0.01, 0.1, 1e-8, 4)]
+
+
+def test_a_schedule_keeps_the_groups_apart() -> None:
+    """Half the rate is half of each group's own."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    asked = Asked(learning_rate=0.01, warmup=2)
+    optimizer = make_optimizer(model, asked, {"0.weight": Scale(0.1, learning_rate_multiplier=0.5)})
+    make_scheduler(optimizer, asked)
+
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0025, 0.005]
+
+
+def test_multipliers_for_adam_are_refused_with_sgd() -> None:
+    """SGD's own rule is another one; scales without multipliers are welcome."""
+    model, asked = nn.Linear(2, 2), Asked(optimizer="sgd")
+    with pytest.raises(SpecError, match="made for Adam"):
+        make_optimizer(model, asked, {"weight": Scale(0.1, learning_rate_multiplier=0.5)})
+    assert len(make_optimizer(model, asked, {"weight": Scale(0.1, multiplier=0.5)}).param_groups) == 1

@@ -8,7 +8,8 @@ from fathometer.activations import ACTIVATIONS, LEAKY_SLOPE
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import Examination
-from fathometer.spec import Mlp
+from fathometer.networks import ConvNetwork, MlpNetwork, TransformerNetwork, scales
+from fathometer.spec import Mlp, Spec
 from fathometer.theory import forecast, forecast_stack
 
 _MODULES: dict[type[nn.Module], str] = {
@@ -30,13 +31,9 @@ def forecast_for(case: Case, examination: Examination) -> DepthProfile | None:
     A plain stack of linear layers and one activation, anybody's, is forecast from the variances of its weights and biases;
     a network built from a spec is forecast from that, as long as its weights still have the spec's spread.
     """
-    facts = examination.profile.facts
-    signal, correlation = facts.get("input_signal"), facts.get("input_correlation")
-    if not isinstance(signal, float) or signal <= 0:
-        return None
-    start = {"signal": signal, "correlation": correlation if isinstance(correlation, float) else 0.0}
+    start = _start(case, examination)
     stack = _plain_stack(case.model, examination)
-    if stack is not None:
+    if stack is not None and start["signal"] > 0:
         activation, layers = stack
         variances = [layer.in_features * _second_moment(layer.weight) for layer in layers]
         biases = [0.0 if layer.bias is None else _second_moment(layer.bias) for layer in layers]
@@ -44,9 +41,36 @@ def forecast_for(case: Case, examination: Examination) -> DepthProfile | None:
         names = examination.profile.points
         return forecast_stack(activation, variances, biases, **start, widths=widths, points=names)
     spec = getattr(case.model, "spec", None)
-    if isinstance(spec, Mlp) and spec.residual != "none" and _keeps_spread(spec, examination.profile):
-        return forecast(spec, **start, num_inputs=case.num_samples)
-    return None
+    plain = isinstance(spec, Mlp) and spec.residual == "none"
+    if not isinstance(spec, Spec) or plain or not _is_as_asked(case.model, spec, examination):
+        return None
+    return forecast(spec, **start, num_inputs=case.num_samples, num_tokens=_num_tokens(case))
+
+
+def _start(case: Case, examination: Examination) -> dict[str, float]:
+    """Return second moment and correlation of what enters; of tokens, how often two in the same place are the same."""
+    facts = examination.profile.facts
+    signal, correlation = facts.get("input_signal"), facts.get("input_correlation")
+    tokens = _tokens(case)
+    if tokens is not None and tokens.shape[0] > 1:
+        flat = tokens.reshape(tokens.shape[0], -1)
+        same = (flat[:, None] == flat[None]).double().mean(dim=2)
+        count = flat.shape[0]
+        return {"signal": 1.0, "correlation": float((same.sum() - count) / (count * (count - 1)))}
+    return {
+        "signal": signal if isinstance(signal, float) else 0.0,
+        "correlation": correlation if isinstance(correlation, float) else 0.0,
+    }
+
+
+def _tokens(case: Case) -> Tensor | None:
+    whole = isinstance(case.inputs, Tensor) and not case.inputs.is_floating_point() and case.inputs.ndim == 2
+    return case.inputs if whole else None
+
+
+def _num_tokens(case: Case) -> int | None:
+    tokens = _tokens(case)
+    return None if tokens is None else tokens.shape[1]
 
 
 def _plain_stack(model: nn.Module, examination: Examination) -> tuple[str, list[nn.Linear]] | None:
@@ -77,14 +101,19 @@ def _feeds_straight(examination: Examination) -> bool:
     return all((one.leave, two.enter) in examination.feeds for one, two in pairwise(points))
 
 
-def _keeps_spread(spec: Mlp, profile: DepthProfile) -> bool:
-    """Return whether the weights still have the spread that the spec gives them, within a fifth."""
-    scales = [spec.scale("hidden", spec.width, spec.width)] * (spec.branch_layers - 1) + [
-        spec.scale("branch_last", spec.width, spec.width)
-    ]
-    expected = (sum(scale.weight_std**2 for scale in scales) / len(scales)) ** 0.5
-    measured = [value for _, value in profile.known("weight")]
-    return bool(measured) and all(abs(value - expected) <= 0.2 * expected for value in measured)
+def _is_as_asked(model: nn.Module, spec: Spec, examination: Examination) -> bool:
+    """Return whether this is the network of its spec, every weight matrix still with the spread that the spec gives it."""
+    if len(examination.profile) != spec.num_blocks or not isinstance(model, MlpNetwork | ConvNetwork | TransformerNetwork):
+        return False
+    parameters = dict(model.named_parameters())
+    expected = {name: scale.weight_std for name, scale in scales(model).items() if parameters[name].ndim > 1}
+    return all(_has_spread(parameters[name], std) for name, std in expected.items())
+
+
+def _has_spread(weight: Tensor, std: float) -> bool:
+    """Return whether a matrix has this std within a tenth, or five standard errors of a small one."""
+    slack = 0.1 + 5 * (2 * weight.numel()) ** -0.5
+    return abs(_second_moment(weight) ** 0.5 - std) <= slack * std
 
 
 def _second_moment(tensor: Tensor) -> float:

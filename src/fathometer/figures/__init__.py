@@ -6,7 +6,8 @@ from fathometer.figures.depth import depth_chart
 from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
+from fathometer.figures.small_multiples import small_multiples
 from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
-__all__ = ["beside", "depth_chart", "loss_chart", "number_text", "probe_chart", "save", "sparkline", "spec"]
+__all__ = ["beside", "depth_chart", "loss_chart", "number_text", "probe_chart", "save", "small_multiples", "sparkline", "spec"]

@@ -14,12 +14,12 @@ def beside(*charts: alt.LayerChart) -> alt.HConcatChart:
     with warnings.catch_warnings():
         # Charts by depth share their pointer, so that a depth is marked in all of them: altair asks whether that is meant.
         warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
-        row = alt.hconcat(*map(_bare, charts), spacing=_GAP).resolve_scale(color="independent", x="independent", y="independent")
+        row = alt.hconcat(*map(bare, charts), spacing=_GAP).resolve_scale(color="independent", x="independent", y="independent")
     row.config = alt.Config.from_dict(config())
     return row
 
 
-def _bare(chart: alt.LayerChart) -> alt.LayerChart:
+def bare(chart: alt.LayerChart) -> alt.LayerChart:
     """Return a copy without a look of its own, its legend in one row: side by side, a legend cannot know its width."""
     copy = chart.copy(deep=True)
     copy.config = alt.Undefined

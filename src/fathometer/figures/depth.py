@@ -14,6 +14,7 @@ from fathometer.figures.theme import colours, finished, legend
 
 Measured = Sequence[tuple[str, DepthProfile]]
 
+_ALONE = 40  # pixels that the forecast of a network of one block is wide
 FORECAST_LABEL = "forecast, 95% of networks"
 LOG_COLUMNS = ("signal", "spread", "gradient", "weight_gradient", "update")
 SHARES = ("correlation", "gradient_correlation", "dead", "saturated", "shared")  # columns whose axis always shows 0 to 1
@@ -91,7 +92,11 @@ def _forecast_layers(
         row: Row = {"depth": index + 1, "network": FORECAST_LABEL, "value": place(value)}
         rows.append(row | {"low": place(low), "high": place(high)})
     drawn = alt.Chart(alt.Data(values=rows)).encode(x=x, color=colour)
-    band = drawn.mark_area(style="forecast-band", aria=False).encode(y=_same_axis(y, "low"), y2="high")
+    ends = {"y": _same_axis(y, "low"), "y2": "high"}
+    if len(rows) == 1:  # an area and a line need two points
+        band = drawn.mark_rule(style="forecast-band", strokeWidth=_ALONE, aria=False).encode(**ends)
+        return [band, drawn.mark_tick(style="forecast-line", orient="horizontal", size=_ALONE, aria=False).encode(y=y)]
+    band = drawn.mark_area(style="forecast-band", aria=False).encode(**ends)
     return [band, drawn.mark_line(style="forecast-line", aria=False).encode(y=y)]
 
 

@@ -12,11 +12,11 @@ from fathometer.instruments.taps import Call
 
 
 class Ledger:
-    """Operations and kept bytes, each written to the module at work: in a forward pass the innermost one that was entered,
-    in a backward pass the one in which the node of the graph was made.
+    """Operations and kept bytes, each written to the module at work.
 
-    `forward_flops` and `backward_flops` are by module, `tensor_flops` by the first name of a parameter (forward only), `kept` holds
-    every storage that autograd keeps with the modules that keep it, `entered` those that each call of a module was given.
+    In a forward pass that is the innermost one that was entered, in a backward pass the one in which the node of the graph
+    was made. `forward_flops` and `backward_flops` are by module, `tensor_flops` by the first name of a parameter (forward
+    only), `kept` holds every storage that autograd keeps with the modules that keep it, `entered` what was given to a module.
     """
 
     def __init__(self, model: nn.Module) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fathometer.errors import ModelError
@@ -16,10 +16,10 @@ _POWERS = {"momentum_buffer": 1, "exp_avg": 1, "exp_avg_sq": 2, "max_exp_avg_sq"
 
 def carry(
     optimizer: Optimizer,
-    moved: Mapping[nn.Parameter, nn.Parameter],
+    moved: Mapping[Tensor, nn.Parameter],
     *,
-    kin: Mapping[nn.Parameter, nn.Parameter],
-    factors: Mapping[nn.Parameter, float],
+    kin: Mapping[nn.Parameter, nn.Parameter | None],
+    factors: Mapping[Tensor, float],
 ) -> Optimizer:
     """Return an optimizer of the same class over a grown network; the given one is left alone.
 
@@ -39,7 +39,7 @@ def carry(
     groups = [{**group, "params": [moved[old] for old in group["params"]]} for group in optimizer.param_groups]
     home = {old: index for index, group in enumerate(optimizer.param_groups) for old in group["params"]}
     for new, like in kin.items():
-        groups[home.get(like, 0)]["params"].append(new)
+        groups[0 if like is None else home.get(like, 0)]["params"].append(new)
     known = inspect.signature(type(optimizer)).parameters
     twin = type(optimizer)(groups, **{name: value for name, value in optimizer.defaults.items() if name in known})
     for old, state in optimizer.state.items():

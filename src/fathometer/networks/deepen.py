@@ -81,7 +81,7 @@ def _grow(model: Network, to: int, where: str, seed: int) -> Growth:
     grown.blocks = blocks
     for module in grown.modules():
         if getattr(module, "spec", None) == spec:
-            module.spec = deeper  # pyrefly: ignore[bad-assignment]  (nn.Module types attributes as Tensor | Module)
+            module.spec = deeper  # pyrefly: ignore[bad-argument-type]  (nn.Module types attributes as Tensor | Module)
     return growth
 
 

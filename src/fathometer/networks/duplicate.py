@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fathometer.contract import call, main_tensor
 from fathometer.errors import ModelError
-from fathometer.networks.empty import Arguments, Unit, heard, what_to_zero
+from fathometer.networks.empty import Unit, heard, what_to_zero
 from fathometer.networks.growth import Growth, alike, check_growth, lay_out
 
 Stack = nn.ModuleList | nn.Sequential
@@ -28,7 +28,7 @@ def duplicate(model: nn.Module, to: int, *, inputs: Any, where: str, blocks: str
     grown, old_stack = deepcopy(model), _stack_at(model, name)
     check_growth([len(old_stack)], [to], f"`to` = {to}")
     stack, layout = _stack_at(grown, name), lay_out([len(old_stack)], [to], where)
-    moved = dict(zip(model.parameters(), grown.parameters(), strict=True))
+    moved: dict[Tensor, nn.Parameter] = dict(zip(model.parameters(), grown.parameters(), strict=True))
     modes = [(module, module.training) for module in grown.modules()]
     before, arguments = heard(grown.eval(), stack[-1], inputs)
     growth = Growth(grown, layout, moved)
@@ -101,7 +101,7 @@ def _renumber(model: nn.Module, stack: Stack, before: int) -> None:
                 if isinstance(getattr(module, name, None), int):
                     setattr(module, name, index)
     config = getattr(model, "config", None)
-    if getattr(config, "num_hidden_layers", None) == before:
+    if config is not None and getattr(config, "num_hidden_layers", None) == before:
         config.num_hidden_layers = len(stack)
 
 
@@ -114,5 +114,5 @@ def _check_unchanged(before: Tensor, grown: nn.Module, inputs: Any) -> None:
         raise ModelError(
             f"The grown {type(grown).__name__} answers differently, by {change:.1e} of its largest output",
             "Its blocks must take and give the stream alone, and each be the identity where the last one is",
-            "Try where=\"end\", or name another list with blocks=",
+            'Try where="end", or name another list with blocks=',
         )

@@ -1,4 +1,4 @@
-"""Which weights must be zero for a block to be the identity: found by trying."""
+"""What must be zero for a block to be the identity: found by trying."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -18,9 +18,7 @@ Unit = tuple[str, ...]  # names of parameters that go to zero together: those of
 def heard(model: nn.Module, block: nn.Module, inputs: Any) -> tuple[Tensor, Arguments]:
     """Return what a module answers, and with which arguments it calls one of its blocks (copies, for a cache grows)."""
     arguments: list[Arguments] = []
-    handle = block.register_forward_pre_hook(
-        lambda _, args, kwargs: arguments.append(deepcopy((args, kwargs))), with_kwargs=True
-    )
+    handle = block.register_forward_pre_hook(lambda _, args, kwargs: arguments.append(deepcopy((args, kwargs))), with_kwargs=True)
     try:
         output = main_tensor(call(model, inputs))
     finally:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from fathometer.errors import SpecError
 
@@ -19,9 +19,9 @@ class Growth:
 
     model: nn.Module
     layout: tuple[tuple[int, bool], ...]
-    moved: dict[nn.Parameter, nn.Parameter]
+    moved: dict[Tensor, nn.Parameter]
     kin: dict[nn.Parameter, nn.Parameter | None] = field(default_factory=dict)
-    factors: dict[nn.Parameter, float] = field(default_factory=dict)
+    factors: dict[Tensor, float] = field(default_factory=dict)
 
 
 def lay_out(before: Sequence[int], now: Sequence[int], where: str) -> tuple[tuple[int, bool], ...]:

@@ -1,7 +1,7 @@
-"""Blocks of our networks that start as the identity, and why some cannot."""
+"""Blocks of ours that start as the identity, and why some cannot."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fathometer.errors import ModelError
 from fathometer.networks.convnet import ConvBlock
@@ -75,29 +75,30 @@ def last_of_branch(block: ResidualBlock | ConvBlock) -> nn.Module:
 
 
 @torch.no_grad()
-def take_numbers(block: nn.Module, fresh: nn.Module) -> dict[nn.Parameter, float]:
+def take_numbers(block: nn.Module, fresh: nn.Module) -> dict[Tensor, float]:
     """Give a trained block the fixed multipliers of a fresh one, without a change of what it computes.
 
     What a multiplier loses, the weights behind it take up: for α the last module of the branch, for a norm's multiplier
     the norm. Returns by how much each of these parameters was multiplied.
     """
-    factors: dict[nn.Parameter, float] = {}
+    factors: dict[Tensor, float] = {}
     examples = dict(fresh.named_modules())
     for name, part in block.named_modules():
         example = examples.get(name)
         if isinstance(part, ResidualBlock | ConvBlock) and isinstance(example, ResidualBlock | ConvBlock):
-            if not isinstance(part.branch_scale, nn.Parameter) and not isinstance(example.branch_scale, nn.Parameter):
-                factors |= _multiply(last_of_branch(part), part.branch_scale, example.branch_scale)
-                part.branch_scale = example.branch_scale
+            before, now = part.branch_scale, example.branch_scale
+            if isinstance(before, int | float) and isinstance(now, int | float):
+                factors |= _multiply(last_of_branch(part), before, now)
+                part.branch_scale = now
         if isinstance(part, ResidualBlock) and isinstance(example, ResidualBlock):
             factors |= _multiply(part.norm_before, part.norm_multiplier, example.norm_multiplier)
             part.norm_multiplier, part.branch_scale_start = example.norm_multiplier, example.branch_scale_start
     return factors
 
 
-def _multiply(module: nn.Module, before: float, now: float) -> dict[nn.Parameter, float]:
+def _multiply(module: nn.Module, before: float, now: float) -> dict[Tensor, float]:
     if before == now:
         return {}
     for parameter in module.parameters():
         parameter.mul_(before / now)
-    return {parameter: before / now for parameter in module.parameters()}
+    return dict.fromkeys(module.parameters(), before / now)

@@ -1,4 +1,4 @@
-"""What comes of one network, trained as a run asks, and of its kin?"""
+"""What comes of one network, trained as a run asks?"""
 
 from fathometer.runs.coordinate_check import CoordinateCheck, coordinate_check
 from fathometer.runs.run import Trained, train

@@ -66,7 +66,7 @@ def convolution(spec: ConvNet, role: Role, shape: tuple[int, int, int, int], sid
     matrix = linear_of(spec, role, fan_in, width * size**2, bias=spec.norm is None)
     kept = min(1.0, width / fan_in) if matrix.kept else 0.0
     reached = np.arange(-(-side // stride))[:, None] * stride + np.arange(size) - size // 2  # (place out, tap)
-    taps = (reached[..., None] == np.arange(side)).sum(axis=1) / size
+    taps = (np.abs(reached[:, size // 2, None] - np.arange(side)) <= size // 2) / size
     found = ((reached >= 0) & (reached < side)).mean(axis=0)  # of each tap, over places
     common = float((found**2).sum() / found.sum()) ** 2  # two places over all pairs, against a place with itself; both axes
     return Convolution(replace(matrix, width=float(width), kept=kept), taps, common)

@@ -108,14 +108,13 @@ def _response(step: Step, gradient: Kernel, places: Places, spec: Transformer) -
     stream, branch, added, total = (
         Signal(mean_moment(kernel, places), 0.0) for kernel in (step.stream, step.branch.kernel, step.added, step.total)
     )
-    inner = step.branch.response
+    up, back = repeats(step.added, places), repeats(gradient, places)
+    own = step.branch.response
+    inner = replace(own, noise=up * own.noise, slope_noise=back * own.slope_noise, shared_noise=min(up, back) * own.shared_noise)
     if kind in NORM_BEFORE:
         inner = then(normalise(stream, "layer", width)[1], inner)
     if kind in NORM_INSIDE:
         inner = then(inner, normalise(branch, "layer", width)[1])
-    up, back = repeats(step.added, places), repeats(gradient, places)
-    common = min(up, back)
-    inner = replace(inner, noise=up * inner.noise, slope_noise=back * inner.slope_noise, shared_noise=common * inner.shared_noise)
     scales = float(spec.stream_multiplier), float(spec.branch_multiplier)
     # The cross terms scatter too: of x·f common to two places as both cosines, between those squared, and of δ as its own.
     shares = max(up, repeats(step.stream, places)), back
