@@ -34,6 +34,13 @@ def _verdict(name: str) -> str:
     return f"{' or '.join(names)}, gradient {growth} from last block to first"
 
 
+def _size(name: str) -> str:
+    from fathometer.scaling import num_parameters
+    from fathometer.spec import preset
+
+    return f"{num_parameters(preset(name)):,} parameters"
+
+
 def _growth(profile: Any, column: str) -> float:
     known = profile.known(column)
     first, last = known[0][1], known[-1][1]
@@ -115,10 +122,11 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
      _says("published: a sawtooth of 1,024 straight pieces takes 20 ReLU units in 10 layers, and 1,024 in one [^telgarsky]")),
     ("1 layer", "`fathometer preflight shallow-1`", _judged_and_trained("shallow-1")),
     ("5 layers", "`fathometer preflight mlp-5`", _judged_and_trained("mlp-5")),
-    ("50 layers", "`fathometer preflight residual-50`",
-     _judged_and_trained("residual-50", ". ResNet-50 itself: not built yet (reference networks)")),
-    ("96 layers", "`fathometer preflight pre-norm-96`",
-     _judged_and_trained("pre-norm-96", ". The 96 layers of GPT-3: not built yet (full size on a laptop)")),
+    ("50 layers", "`fathometer preflight residual-50`, `fathometer preflight resnet-50@image_size=64`",
+     lambda: f"{_judged_and_trained('residual-50')()}. ResNet-50, {_size('resnet-50')}: {_verdict('resnet-50@image_size=64')}"),
+    ("96 layers", "`fathometer preflight pre-norm-96`, `fathometer preflight gpt3-175b@width=128,vocabulary=1000`",
+     lambda: f"{_judged_and_trained('pre-norm-96')()}. GPT-3's 96 blocks, {_size('gpt3-175b')} at full width, 128 wide: "
+     f"{_verdict('gpt3-175b@width=128,vocabulary=1000')}; full width: not built yet (full size on a laptop)"),
     ("Features are hierarchical, in vision", "`fathometer demo` probes every layer on digits", _probes),
     ("Features are hierarchical, in language", "not built yet (what did each layer learn)",
      _says("published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]")),
@@ -131,7 +139,9 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
      _versus("relu-50@depth=20", "he-50@depth=20")),
     ("output = input + f(input) keeps the gradient alive", "`fathometer preflight residual-1000`", _signal("residual-1000")),
     ("Normalise first: the pre-norm block", '`fathometer preflight "pre-norm-96@residual=post-norm"`',
-     _versus("pre-norm-96", "pre-norm-96@residual=post-norm")),
+     lambda: f"{_versus('pre-norm-96', 'pre-norm-96@residual=post-norm')()}. The transformer block itself, 96 deep and 128 wide: "
+     f"pre-norm {_verdict('gpt3-175b@width=128,vocabulary=1000')}, "
+     f"post-norm {_verdict('gpt3-175b@width=128,vocabulary=1000,residual=post-norm')}"),
     ("Clipping tames an exploding gradient", "not built yet (what does depth buy)", _says("–")),
     ("Depth + width + data + compute is the recipe", "not built yet (scale)",
      _says("published: 5.88e23 FLOP are best spent on 73 billion parameters and 18 tokens for each [^besiroglu]")),

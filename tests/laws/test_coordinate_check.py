@@ -66,9 +66,9 @@ def test_depth_moves_the_stream_under_the_standard_parametrization_only() -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [64, 256])
 def test_the_same_up_to_64_blocks_at_every_width(width: int) -> None:
-    """2 to 64 blocks, widths from 64 to 256, all of them scaled from one base."""
+    """2 to 64 blocks, at both ends of the widths, scaled from one base."""
     check_depth(WHOLE, width)
 
 
