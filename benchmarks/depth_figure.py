@@ -25,7 +25,7 @@ NETWORKS = {
 BATCH, TOKENS = 32, 128
 TITLE = "From one layer to 96"
 SUBTITLE = [
-    "At the start, before any training. Grey: forecast from the specification alone, and the band in which 95% of networks fall.",
+    "At the start, before any training. Grey: forecast from the specification alone, with its band for networks of this width.",
     "Dots: one network of each kind, built and measured.",
 ]
 

@@ -8,7 +8,7 @@ import altair as alt
 from fathometer.figures.beside import bare
 from fathometer.figures.theme import config
 
-_WIDTH, _HEIGHT, _GAP = 176, 122, 20  # pixels of one chart, and between two
+_WIDTH, _HEIGHT, _GAP = 164, 112, 16  # pixels of one chart, and between two
 Column = tuple[str, str, Sequence[alt.LayerChart]]
 
 

@@ -1,4 +1,4 @@
-"""Attention at its start: a random mean over places, nearly uniform where logits are small.
+"""Attention at its start: a random mean, even where logits are small.
 
 Queries and keys have weights of their own, so the logits are Gaussian and know nothing of the values. Two numbers say what
 matters of them: how often two draws of one query meet, and how much of a gradient goes through the logits.

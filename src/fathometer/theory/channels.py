@@ -1,4 +1,4 @@
-"""The channels of a stream that is never mixed, as a large sample of them.
+"""The channels of a stream that is never mixed: a large sample.
 
 In a post-activation residual network the stream is x ← φ(x + f): φ bends it again and again, so its entries are not Gaussian,
 and what φ lets through today it tends to let through tomorrow. Of many channels each is an independent draw from the same

@@ -1,4 +1,4 @@
-"""Convolutions as theory sees them: a weight matrix, and what the borders take away.
+"""Convolutions in theory: a weight matrix, and what borders take away.
 
 At infinite width a convolution is a weight matrix for each place (Xiao et al. 2018, "Dynamical isometry and a mean field
 theory of CNNs"). Two places are taken to be as alike as two samples.

@@ -1,4 +1,4 @@
-"""The branches of a transformer: what they make of a kernel, and of a gradient.
+"""The branches of a transformer: a kernel forward, a gradient back.
 
 A branch maps the kernel of what enters to that of what leaves, and hands back a `Pull`: what the gradient's kernel becomes
 on its way back through it.
