@@ -228,8 +228,8 @@ def times(decades: float) -> str:
 
 
 def _per_block(evidence: Evidence, column: str, backwards: bool = False) -> str:
-    gain = evidence.profile.gain_per_block(column)
-    if gain is None or gain <= 0:
+    gain, decades = evidence.profile.gain_per_block(column), evidence.decades(column)
+    if gain is None or decades is None or abs(decades) == inf:
         return ""
     return f" (× {10 ** (-log10(gain) if backwards else log10(gain)):.3g} per block)"
 
