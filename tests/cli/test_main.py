@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def test_a_real_ctrl_c_says_one_line(user_file: Callable[..., Path]) -> None:
         "def target(): return Wrapped(wait), (x, y)\n"
     )
     line = [sys.executable, "-m", "fathometer", "preflight", f"{user_file(text)}:target"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that starts tests in the background has them ignore SIGINT, and a child inherits that.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     assert process.stderr is not None
     assert process.stderr.readline() == "waiting\n"
     time.sleep(0.2)

@@ -91,7 +91,9 @@ def test_gpt3(size: str) -> None:
     spec, (millions, flops) = preset(f"gpt3-{size}"), GPT3[size]
 
     assert num_parameters(spec) == pytest.approx(millions * 1e6, rel=0.004)
-    assert run_flops(millions * 1e6, 300e9) == pytest.approx(flops, rel=0.002)  # the table prints three digits: off by 0.17% at most
+    assert run_flops(millions * 1e6, 300e9) == pytest.approx(
+        flops, rel=0.002
+    )  # the table prints three digits: off by 0.17% at most
 
 
 def test_the_flagged_width_would_miss_the_table() -> None:
