@@ -257,3 +257,13 @@ def test_training_agrees(name: str) -> None:
     assert preflight(planted.faulty[0](), BATCH).verdict == "will not train"
     assert share_of_drop(planted.faulty[0]) < 0.5
     assert share_of_drop(planted.twin) >= 0.9
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+def test_a_narrow_readout_is_no_collapse(outputs: int) -> None:
+    """A shallow network with few outputs is healthy: two outputs cannot differ in more than two directions."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, outputs))
+    targets = torch.randn(64, 1) if outputs == 1 else torch.randint(0, outputs, (64,))
+
+    assert preflight(model, (torch.randn(64, 20), targets)).verdict == "healthy"

@@ -1,6 +1,6 @@
 """What the rules read: profile, forecast and ratios along depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log10
 
 from fathometer.depth_profile import DepthProfile
@@ -82,6 +82,17 @@ class Evidence:
         """
         new = [1 - min(max(value, 0.0), 1.0) ** 2 for _, value in self.profile.known("shared")]
         return self.depth * sum(new) / len(new) if new else float(self.depth)
+
+
+def without_readout(profile: DepthProfile) -> DepthProfile:
+    """Return what is judged of a profile: where each layer is a point, the last one is the readout, as wide as the answer.
+
+    Two outputs differ in at most two directions, and one output in one: that is no collapse.
+    """
+    if profile.facts.get("depth_points") != "layers" or len(profile) < 2:
+        return profile
+    values = {name: series[:-1] for name, series in profile.values.items()}
+    return replace(profile, points=profile.points[:-1], values=values, low={}, high={})
 
 
 def has_stream(profile: DepthProfile) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 from fathometer import json_text
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case, LossFunction, check_seed, make_case
-from fathometer.diagnosis.evidence import Evidence
+from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
 from fathometer.diagnosis.rules import judge, verdict_of
@@ -136,7 +136,7 @@ def preflight(
         _check_optimizer(optimizer, case.model)
     examination = examine(case, optimizer=optimizer, layers=[layers] if isinstance(layers, str) else layers)
     forecast = forecast_for(case, examination)
-    evidence = Evidence(examination.profile, forecast, examination.broken_at)
+    evidence = Evidence(without_readout(examination.profile), forecast, examination.broken_at)
     findings = judge(evidence, ignored)
     verdict = verdict_of(findings, evidence)
     sentence = findings[0].sentence if findings and verdict != "healthy" else _good_sentence(evidence, verdict)
