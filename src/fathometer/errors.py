@@ -57,6 +57,18 @@ def unknown_name(kind: str, given: str, known: Iterable[str], error: type[Fathom
     return error(f'There is no {kind} named "{given}"', listed, mend)
 
 
+def kind_of(value: object) -> str:
+    """Return what kind of thing a value is, with its article.
+
+    >>> kind_of(5), kind_of([]), kind_of(None)
+    ('an int', 'a list', 'None')
+    """
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' or name == 'ndarray' else 'a'} {name}"
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "?", "!", ":")) else text + "."

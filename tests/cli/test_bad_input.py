@@ -123,7 +123,7 @@ BAD_FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "exits when read": ("def target(): ...\nimport sys\nsys.exit(0)\n", ("raised SystemExit while it was read",)),
     "is no Python": ("def target(:\n", ("raised SyntaxError",)),
     "has no such function": ("def targets(): ...\n", ('no function "target"', 'Did you mean "targets"?')),
-    "names a number": ("target = 3\n", ("is a int",)),
+    "names a number": ("target = 3\n", ("is an int",)),
     "names a module": ("from torch import nn\ntarget = nn.Linear(2, 2)\n", ("is a Linear", "Write a function")),
     "wants arguments": ("def target(depth): ...\n", ("raised TypeError", "without arguments")),
     "raises": ("def target(): raise KeyError('weights')\n", ("raised KeyError: 'weights'",)),

@@ -1,5 +1,6 @@
 """The command itself: help without torch, exit codes, and how it ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -107,3 +108,22 @@ def test_a_command_line_that_cannot_be_read_ends_with_two(arguments: list[str]) 
 def test_the_door_is_one_function() -> None:
     """`fathometer.cli` hands out `main`."""
     assert main_module is main
+
+
+def test_an_error_is_json_where_json_was_asked_for(run: Callable[..., Any]) -> None:
+    """With --json an error is a table on standard output, and still one paragraph for people beside it."""
+    result = run("preflight", "relu-5o", "--json")
+    table = json.loads(result.out)
+
+    assert result.code == 2
+    assert table["schema"] == "fathometer.error/1"
+    assert table["error"] == "TargetError"
+    assert result.err.startswith(f"error: {table['given']}")
+    assert run("preflight", "relu-5o").out == ""
+
+
+def test_nothing_after_at_is_refused(run: Callable[..., Any]) -> None:
+    """`preset@` and a trailing comma name no change, and are no preset by themselves."""
+    for target in ("relu-50@", "relu-50@depth=3,"):
+        result = run("preflight", target)
+        assert (result.code, "Nothing is named after @" in result.err) == (2, True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
@@ -101,6 +102,25 @@ def test_a_healthy_network_is_left_alone(plain: Plain, batch: Pair, data: list[P
     assert torch.equal(fix.model(batch[0]), model(batch[0]))
 
 
+def test_a_false_alarm_is_said(plain: Plain, batch: Pair, data: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that trains in the short runs is not called doomed because no remedy did better."""
+    monkeypatch.setattr(import_module("fathometer.diagnosis.mend"), "is_sick", lambda check: check.network == "odd")
+    only(monkeypatch, too_large=with_gain(30.0))
+
+    fix = mend(plain(1), batch, data=data, asked=SHORT, name="odd")
+
+    assert (fix.proved, fix.needed, len(fix.tried)) == (None, False, 1)
+    assert fix.evidence.startswith("odd trains as it is (held-out loss")
+    assert fix.evidence.endswith("No remedy does better.")
+
+
+@pytest.mark.parametrize("wrong", [5, 0.5])
+def test_data_that_are_no_batches(wrong: Any, plain: Plain, batch: Pair) -> None:
+    """`data=5` is refused in one sentence."""
+    with pytest.raises(BatchError, match=r"`data` is (an int|a float)"):
+        mend(plain(1), batch, data=wrong)
+
+
 def only(monkeypatch: pytest.MonkeyPatch, **remedies: Callable) -> None:
     """Leave only these remedies in the catalogue."""
     for name in list(CATALOGUE):
@@ -182,12 +202,13 @@ def test_a_remedy_that_does_not_fit_is_said_and_the_next_is_tried(
 
 
 def test_progress_is_told(plain: Plain, batch: Pair, data: list[Pair]) -> None:
-    """The callback hears the start and each of the runs."""
+    """The callback hears the start, each step of each of the five runs, and the end."""
     heard: list[tuple[str, int, int]] = []
 
     mend(plain(1), batch, data=data, asked=SHORT, progress=lambda *step: heard.append(step))
 
-    assert heard == [("the network as it is", done, 5) for done in range(6)]
+    total = 5 * SHORT.steps
+    assert heard == [("the network as it is", done, total) for done in (*range(total + 1), total)]
 
 
 def test_what_cannot_be_mended_at_all(plain: Plain, batch: Pair) -> None:

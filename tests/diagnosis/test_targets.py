@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from fathometer.diagnosis import load_target
@@ -112,3 +113,20 @@ def test_what_is_no_target(text: str) -> None:
     """Everything else is a `TargetError`."""
     with pytest.raises(TargetError):
         load_target(text)
+
+
+def test_a_file_draws_the_same_weights_each_time(tmp_path: Path) -> None:
+    """What a function draws follows from the seed, by torch, numpy or Python's random; the generators are left as they were."""
+    text = (
+        "import random, numpy\ndef drawn():\n    n = nn.Linear(2, 2)\n"
+        "    n.note = numpy.random.rand() + random.random()\n    return n, torch.rand(4, 2)\n"
+    )
+    path = write(tmp_path, "drawn.py", OPENING + text)
+    before = torch.get_rng_state()
+
+    first, again, other = (load_target(f"{path}:drawn", seed) for seed in (0, 0, 1))
+
+    assert torch.equal(torch.get_rng_state(), before)
+    facts = [(target.model.weight.tolist(), target.model.note, target.batch.tolist()) for target in (first, again, other)]
+    assert facts[0] == facts[1]
+    assert facts[0] != facts[2]

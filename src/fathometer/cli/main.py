@@ -6,6 +6,7 @@ import traceback
 
 import tyro
 
+from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.mend import mend
 from fathometer.cli.preflight import preflight
@@ -23,6 +24,8 @@ def main(args: list[str] | None = None) -> None:
         code = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=args, prog="fathometer", description=DESCRIPTION)
         sys.stdout.flush()
     except FathometerError as problem:
+        if "--json" in (sys.argv[1:] if args is None else args):
+            print(_as_json(problem))
         _say(f"error: {problem}")
         code = 2
     except KeyboardInterrupt:
@@ -37,6 +40,12 @@ def main(args: list[str] | None = None) -> None:
         traceback.print_exc()
         code = 2
     sys.exit(code)
+
+
+def _as_json(problem: FathometerError) -> str:
+    """Return an error for a program to read: what was given, what was expected, how to mend it."""
+    words = {"given": problem.given, "expected": problem.expected, "mend": problem.mend}
+    return json_text.dump({"schema": "fathometer.error/1", "error": type(problem).__name__, **words})
 
 
 def _say(text: str) -> None:

@@ -44,7 +44,7 @@ def preflight(
         if path is not None:
             check_path(path)
     with redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
-        found = load_target(target)
+        found = load_target(target, seed)
         asked = {"layers": layers or None, "ignore": ignore, "seed": seed, "name": found.name}
         check = run(found.model, found.batch, loss_fn=found.loss_fn, **asked)
     if html is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -55,8 +55,8 @@ def bar(silent: bool = False) -> Iterator["OnProgress | None"]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total} runs"),
-            TimeElapsedColumn(),
+            TextColumn("{task.completed}/{task.total} steps"),
+            TimeRemainingColumn(elapsed_when_finished=True),
         )
         with Progress(*columns, console=console, transient=True) as progress:
             tasks = {}

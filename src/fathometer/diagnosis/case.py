@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fathometer.contract import LossFunction, batch_size, known_targets, loss_in, loss_of, output_tensor, split_batch, tensors_in
-from fathometer.errors import BatchError, SpecError
+from fathometer.errors import BatchError, SpecError, kind_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def make_case(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None,
     inputs, targets = split_batch(batch)
     case = Case(model, inputs, targets, loss_fn, seed)
     if loss_fn is not None and not callable(loss_fn):
-        given = f"`loss_fn` is {loss_fn!r}" if isinstance(loss_fn, str) else f"`loss_fn` is a {type(loss_fn).__name__}"
+        given = f"`loss_fn` is {loss_fn!r}" if isinstance(loss_fn, str) else f"`loss_fn` is {kind_of(loss_fn)}"
         raise BatchError(
             given, "It must be a function of (output, targets)", "Pass torch.nn.functional.cross_entropy, for example"
         )

@@ -18,7 +18,7 @@ from fathometer.diagnosis.own_batch import own_data
 from fathometer.diagnosis.preflight import GARBLED, Preflight, case_of, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import Candidate, propose
 from fathometer.diagnosis.trial import NUM_RUNS, Trial, TrialData, run_trial, trial_data
-from fathometer.errors import FathometerError, ModelError, RecordError
+from fathometer.errors import BatchError, FathometerError, ModelError, RecordError, kind_of
 from fathometer.finding import Outcome, Remedy
 from fathometer.instruments import unchanged
 from fathometer.records import Asked, check_schema, read_json
@@ -53,7 +53,7 @@ class Attempt:
         return cls(Remedy.from_dict(table["remedy"]), table["outcome"], table["why"], after, trial)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fix:
     """What mends a network, and the proof: profiles and short training runs before and after.
 
@@ -78,8 +78,11 @@ class Fix:
 
     @property
     def needed(self) -> bool:
-        """Return whether there was anything to mend."""
-        return is_sick(self.before) or not self.trial_before.trains
+        """Return whether there was anything to mend: the network did not train, or a remedy was proved to do better."""
+        return not self.trial_before.trains or self.proved is not None
+
+    def __repr__(self) -> str:
+        return f"Fix({self.evidence!r})"
 
     @property
     def evidence(self) -> str:
@@ -134,12 +137,16 @@ def mend(
     network then trains: at the best of three learning rates every one of three seeds ends below the best input-blind
     predictor on held-out batches. `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked`
     changes the length and kind of the short runs, `name` what the network is called; `progress(text, done, total)` is
-    called after each run.
+    called after each step of each short run.
 
     Raises `FathometerError` for input that cannot be examined, or without targets to train on.
     """
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     admit(case)
+    if data is not None and not isinstance(data, Iterable):
+        raise BatchError(
+            f"`data` is {kind_of(data)}", "It must be an iterable of batches", "Pass a DataLoader, or a list of pairs"
+        )
     if data is None and batch is None:
         data = None if (spec := spec_of(model)) is None else own_data(spec, seed)
     _check_copies(case.model)
@@ -173,9 +180,12 @@ class _Settings:
     def run(self, text: str, make: Callable[[int], nn.Module], asked: Asked) -> Trial:
         """Make the short runs of one network, and tell how far they are."""
         counter = count(1)
-        self.progress(text, 0, NUM_RUNS)
+        total = NUM_RUNS * asked.steps
+        self.progress(text, 0, total)
         try:
-            return run_trial(make, self.data, asked, on_run=lambda: self.progress(text, next(counter), NUM_RUNS))
+            trial = run_trial(make, self.data, asked, on_step=lambda: self.progress(text, next(counter), total))
+            self.progress(text, total, total)  # a run that was stopped has fewer steps
+            return trial
         except FathometerError:
             raise
         except (Exception, SystemExit) as problem:

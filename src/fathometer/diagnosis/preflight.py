@@ -15,7 +15,7 @@ from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
 from fathometer.diagnosis.rules import judge, verdict_of
-from fathometer.errors import ModelError, RecordError, unknown_name
+from fathometer.errors import ModelError, RecordError, kind_of, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
 from fathometer.records import check_schema, read_json
 from fathometer.spec import Spec, preset
@@ -24,7 +24,7 @@ SCHEMA = "fathometer.preflight/1"
 GARBLED = (KeyError, TypeError, AttributeError, ValueError, AssertionError)  # what reading a broken table may raise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Preflight:
     """The answer: a verdict, one sentence with a number, the findings (worst first), and the numbers by depth.
 
@@ -40,6 +40,10 @@ class Preflight:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     network: str = "model"
+
+    def __repr__(self) -> str:
+        causes = ", ".join(finding.cause for finding in self.findings) or "no findings"
+        return f"Preflight({self.network}: {self.verdict}; {causes})"
 
     def __str__(self) -> str:
         from fathometer.diagnosis.words import preflight_text
@@ -173,9 +177,7 @@ def case_of(model: nn.Module | Spec | str, batch: Any, *, loss_fn: LossFunction 
 
         model = build(model, seed=seed)
     if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"The model is a {type(model).__name__}", "It must be an nn.Module, a spec or a preset's name", "Pass one"
-        )
+        raise ModelError(f"The model is {kind_of(model)}", "It must be an nn.Module, a spec or a preset's name", "Pass one")
     return make_case(model, batch, loss_fn, seed)
 
 
@@ -195,7 +197,7 @@ def _known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
     if not isinstance(optimizer, torch.optim.Optimizer):
-        given = f"`optimizer` is a {type(optimizer).__name__}"
+        given = f"`optimizer` is {kind_of(optimizer)}"
         raise ModelError(given, "It must be a torch.optim.Optimizer", "Pass torch.optim.Adam(model.parameters())")
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"]):
@@ -212,4 +214,5 @@ def _good_sentence(evidence: Evidence, verdict: str) -> str:
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
     if gain is None:
         return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
-    return f"Through {depth} blocks the mean square of the gradient changes by × {1 / gain:.3g} per block."
+    kind = "layers" if evidence.profile.facts.get("depth_points") == "layers" else "blocks"
+    return f"Through {depth} {kind} the mean square of the gradient changes by × {1 / gain:.3g} per block."

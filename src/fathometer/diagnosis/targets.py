@@ -15,7 +15,8 @@ from torch import nn
 
 from fathometer.contract import LossFunction
 from fathometer.diagnosis.admission import first_words
-from fathometer.errors import FathometerError, TargetError, unknown_name
+from fathometer.errors import FathometerError, TargetError, kind_of, unknown_name
+from fathometer.instruments import seeded
 from fathometer.spec import PRESETS, Spec, load_spec, preset
 
 
@@ -29,15 +30,17 @@ class Target:
     name: str = "model"
 
 
-def load_target(text: str) -> Target:
+def load_target(text: str, seed: int = 0) -> Target:
     """Return what a TARGET stands for: `preset`, `preset@field=value`, `spec.toml` or `file.py:function`.
 
     The function takes no arguments and returns a module, `(model, batch)` or `(model, batch, loss_fn)`. Its file is run:
-    only name files that you trust. Raises `TargetError` if there is no such thing.
+    only name files that you trust. `seed` is what torch's, numpy's and Python's generators start from meanwhile, so that a
+    file that draws its weights draws the same ones each time. Raises `TargetError` if there is no such thing.
     """
     path, colon, function = text.rpartition(":")
     if colon and path.endswith(".py"):
-        return _from_function(Path(path), function)
+        with seeded(seed):
+            return _from_function(Path(path), function)
     if text.endswith(".toml"):
         return Target(load_spec(text), name=Path(text).stem)
     if text.endswith(".py"):
@@ -88,7 +91,7 @@ def _find_function(module: ModuleType, path: Path, name: str) -> Callable[[], An
         return found
     if found is not None:
         raise TargetError(
-            f'"{name}" in "{path.name}" is a {type(found).__name__}',
+            f'"{name}" in "{path.name}" is {kind_of(found)}',
             "A Python TARGET is file.py:function, and the function makes the model anew",
             f"Write a function that returns ({name}, batch)",
         )

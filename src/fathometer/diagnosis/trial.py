@@ -110,30 +110,29 @@ def run_trial(
     *,
     rates: Sequence[float] = RATES,
     num_seeds: int = NUM_SEEDS,
-    on_run: Callable[[], None] | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> Trial:
     """Sweep the learning rates with the first seed, then train with every seed at the best one.
 
-    `make(seed)` returns a fresh network; the seed also orders the batches.
+    `make(seed)` returns a fresh network; the seed also orders the batches. `on_step` is called after each step of each run.
     """
-    sweep = [_run(make, data, replace(asked, learning_rate=rate, seed=0), on_run) for rate in rates]
+    sweep = [_run(make, data, replace(asked, learning_rate=rate, seed=0), on_step) for rate in rates]
     best = min(sweep, key=_final)
     rate = best.asked.learning_rate
-    others = [_run(make, data, replace(asked, learning_rate=rate, seed=seed), on_run) for seed in range(1, num_seeds)]
+    others = [_run(make, data, replace(asked, learning_rate=rate, seed=seed), on_step) for seed in range(1, num_seeds)]
     points = tuple((record.asked.learning_rate, _final(record)) for record in sweep)
     return Trial(rate, blind_loss(make(0), data), (best, *others), points)
 
 
-def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_run: Callable[[], None] | None) -> Record:
+def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_step: Callable[[], None] | None) -> Record:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(asked.seed)
         model = make(asked.seed)
         order = torch.Generator().manual_seed(asked.seed)
-        result = fit(model, _shuffled(data.train, order), asked, loss_fn=data.loss_fn)
+        tell = None if on_step is None else lambda step, loss: on_step()
+        result = fit(model, _shuffled(data.train, order), asked, loss_fn=data.loss_fn, on_step=tell)
         # A run that was stopped has no held-out loss: its weights are those of a network that had diverged.
         held_out = None if result.stopped_at else evaluate(model, data.held_out, loss_fn=data.loss_fn)
-    if on_run is not None:
-        on_run()
     return Record(
         asked,
         "finished" if result.stopped_at is None else "stopped: loss is not finite",

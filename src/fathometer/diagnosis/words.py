@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 SHOWN = ("signal", "correlation", "rank", "gradient", "dead", "saturated", "branch_ratio", "update")
 LOG = ("signal", "gradient", "update")
 MOST_ROWS = 12
+STANDING = {
+    "healthy": "whose profile is healthy, but which did not train",
+    "at risk": "which is at risk",
+    "will not train": "which will not train",
+    "unknown": "of which too little is known",
+}
 
 
 def preflight_text(check: "Preflight") -> str:
@@ -29,7 +35,7 @@ def preflight_lines(check: "Preflight") -> list[str]:
     for finding in check.findings:
         lines += ["", f"{finding.severity}: {finding.cause}. {finding.title}.", f"  {finding.sentence} {finding.consequence}"]
     if check.forecast is None:
-        lines += ["", "No forecast: theory does not reach this network yet."]
+        lines += ["", "No forecast: theory does not reach this network."]
     return [*lines, *([""] if check.notes else []), *(f"note: {note}" for note in check.notes)]
 
 
@@ -81,11 +87,23 @@ def evidence_sentence(fix: "Fix") -> str:
     """Return what was proved, with the numbers before and after."""
     before = trial_words(fix.trial_before)
     if not fix.needed:
-        return f"Nothing to mend: {fix.before.network} is {fix.before.verdict} and trains ({before})."
+        network, verdict = fix.before.network, fix.before.verdict
+        if not fix.tried:
+            return f"Nothing to mend: {network} is {verdict} and trains ({before})."
+        return f"{network} trains as it is ({before}), though preflight said: {verdict}. No remedy does better."
     proved = fix.proved
     if proved is None or proved.trial is None:
-        return f"No remedy was proved to work on {fix.before.network}, which is {fix.before.verdict} ({before})."
+        return (
+            f"No remedy was proved to work on {fix.before.network}, {STANDING[fix.before.verdict]} ({before}).{_no_lesson(fix)}"
+        )
     return f"{proved.remedy.title} mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
+
+
+def _no_lesson(fix: "Fix") -> str:
+    """Return a hint where nothing is wrong with the network, and still nothing is learnt from these data."""
+    if fix.before.verdict != "healthy":
+        return ""
+    return " Do the targets follow from the inputs, and are these steps enough? A shuffled or constant label cannot be learnt."
 
 
 def trial_words(trial: "Trial") -> str:

@@ -47,6 +47,19 @@ def seed_generators(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Start torch's, numpy's and Python's generators from a seed for the time of the block, and give them back as they were."""
+    states = generator_states()
+    seed_generators(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        restore_generators(states)
+
+
 def restore_generators(states: tuple[Any, ...]) -> None:
     """Put the generators back into these states."""
     torch.set_rng_state(states[0])

@@ -39,10 +39,14 @@ def parse_changes(spec: Spec, text: str) -> dict[str, Any]:
     """
     types = field_types(family_of(spec))
     result: dict[str, Any] = {}
-    for part in filter(None, text.split(",")):
+    for part in text.split(","):
         name, equals, value = part.partition("=")
         if not equals:
-            raise SpecError(f'"{part}" after @ has no "="', "Changes are written field=value", 'For example "@width=128"')
+            raise SpecError(
+                f'"{part}" after @ has no "="' if part else "Nothing is named after @ or a comma",
+                "Changes are written field=value",
+                'For example "@width=128"',
+            )
         check_fields(family_of(spec), [name])
         result[name] = parse_value(value, *types[name])
     return result

@@ -19,8 +19,8 @@ def preset(name: str) -> Spec:
     >>> preset("gpt3-175b@width=128").num_heads
     8
     """
-    base, _, text = name.partition("@")
+    base, at, text = name.partition("@")
     if base not in PRESETS:
         raise unknown_name("preset", base, PRESETS)
     spec = PRESETS[base].spec
-    return change(spec, parse_changes(spec, text))
+    return change(spec, parse_changes(spec, text)) if at else spec
