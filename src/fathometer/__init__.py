@@ -14,6 +14,7 @@ _PUBLIC = {
     "Mlp": "fathometer.spec",
     "Remedy": "fathometer.finding",
     "Transformer": "fathometer.spec",
+    "assert_trains": "fathometer.diagnosis",
     "build": "fathometer.networks",
     "deepen": "fathometer.networks",
     "forecast": "fathometer.theory",
@@ -27,6 +28,7 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from fathometer.depth_profile import DepthProfile as DepthProfile
+    from fathometer.diagnosis import assert_trains as assert_trains
     from fathometer.diagnosis import mend as mend
     from fathometer.diagnosis import preflight as preflight
     from fathometer.errors import FathometerError as FathometerError

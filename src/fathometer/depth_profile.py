@@ -24,6 +24,11 @@ COLUMNS: dict[str, str] = {
     "saturated": "share of the inputs of a saturating activation where its slope is below 1% of the largest",
     "shared": "mean correlation over units between what leaves the block and what enters it",
     "branch_ratio": "root mean square of what a residual block adds over that of what it receives",
+    "token_spread": "1 minus the mean cosine between two different tokens of one sample, exact also where it is tiny",
+    "attention_entropy": "entropy of the weights of attention over the log of the visible keys, in the head where it is least",
+    "attention_logits": "root mean square of the scores of attention around their mean, in the head where it is largest",
+    "normalised": "how far the length of each token or sample is held constant where the block ends, as by a norm (0 to 1)",
+    "batch_norm": "normalisations over the batch in a block for each of its layers with weights, at most 1",
 }
 
 

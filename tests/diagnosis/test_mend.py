@@ -36,7 +36,7 @@ def sick() -> nn.Sequential:
 @pytest.fixture
 def fix(sick: nn.Sequential, batch: Pair, data: list[Pair]) -> Fix:
     """Return what mends it."""
-    return mend(sick, batch, data=data, asked=SHORT, name="sick")
+    return mend(sick, batch, data=data, asked=SHORT).named("sick")
 
 
 def test_a_sick_network_is_mended(fix: Fix, sick: nn.Sequential, batch: Pair) -> None:
@@ -104,10 +104,10 @@ def test_a_healthy_network_is_left_alone(plain: Plain, batch: Pair, data: list[P
 
 def test_a_false_alarm_is_said(plain: Plain, batch: Pair, data: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that trains in the short runs is not called doomed because no remedy did better."""
-    monkeypatch.setattr(import_module("fathometer.diagnosis.mend"), "is_sick", lambda check: check.network == "odd")
+    monkeypatch.setattr(import_module("fathometer.diagnosis.mend"), "is_sick", lambda check: check.network == "Sequential")
     only(monkeypatch, too_large=with_gain(30.0))
 
-    fix = mend(plain(1), batch, data=data, asked=SHORT, name="odd")
+    fix = mend(plain(1), batch, data=data, asked=SHORT).named("odd")
 
     assert (fix.proved, fix.needed, len(fix.tried)) == (None, False, 1)
     assert fix.evidence.startswith("odd trains as it is (held-out loss")

@@ -20,7 +20,7 @@ Plain = Callable[..., nn.Sequential]
 @pytest.fixture(scope="module")
 def check() -> Preflight:
     """Return the preflight of a deep network that will not train."""
-    return preflight("tanh-50@depth=25", name="deep")
+    return preflight("tanh-50@depth=25").named("deep")
 
 
 def test_a_sick_network_is_told_from_a_healthy_one(check: Preflight) -> None:

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from fathometer.instruments.activity import FLAT_BEYOND, MIN_SAMPLES, dead_share, saturated_share
+from fathometer.instruments import Ear
+from fathometer.instruments.activity import FLAT_BEYOND, MIN_SAMPLES, dead_share, layer_hearers, saturated_share
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,18 @@ def test_others_do_not_saturate() -> None:
     assert "relu" not in FLAT_BEYOND
     assert saturated_share("relu", torch.ones(3)) is None
     assert saturated_share("tanh", torch.ones(0)) is None
+
+
+def test_layers_and_norms_over_the_batch_are_heard() -> None:
+    """Linear layers and convolutions are heard, and norms that use the batch's own means; those by stored means are not."""
+    heard = []
+    stored, x = nn.BatchNorm1d(4).eval(), torch.randn(8, 4)
+    with Ear(layer_hearers(lambda: heard.append("weights"), lambda: heard.append("norm"))):
+        nn.Linear(4, 4)(x)
+        nn.BatchNorm1d(4)(x)
+        stored(x)
+        nn.BatchNorm1d(4, track_running_stats=False).eval()(x)
+        F.batch_norm(x, None, None, training=True)
+        nn.Conv2d(1, 1, 2)(x[None, None])
+        nn.LayerNorm(4)(x)
+    assert heard == ["weights", "norm", "norm", "norm", "weights"]

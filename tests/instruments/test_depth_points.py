@@ -1,5 +1,7 @@
 """Where depth is, for the ways in which people write networks."""
 
+from time import process_time
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,16 +9,15 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from fathometer.errors import ModelError
-from fathometer.instruments import DepthPoint, DepthPoints, find_depth_points, listen
-from fathometer.instruments.stacks import longest_run
+from fathometer.instruments import DepthPoint, DepthPoints, find_depth_points
+from fathometer.instruments.depth_points import title_of
+from fathometer.instruments.module_kinds import longest_run
+from fathometer.instruments.trace import trace_of
 
 
 def points_of(model: nn.Module, *inputs: Tensor, layers: object = None) -> DepthPoints:
     """Return the depth points of a model that is run once."""
-    trace: list[tuple[str, int]] = []
-    with torch.no_grad(), listen(model, on_call=lambda call: trace.append((call.name, call.index))):
-        model(*inputs)
-    return find_depth_points(model, trace, layers)
+    return find_depth_points(model, trace_of(model, lambda: model(*inputs)), layers)
 
 
 def names(points: DepthPoints) -> list[str]:
@@ -306,10 +307,39 @@ def test_layers_can_be_chosen_by_pattern() -> None:
     assert names(points_of(Looped(Block()), x, layers=["block.mix"])) == ["block.mix", "block.mix#2", "block.mix#3"]
 
 
-def test_a_pattern_without_a_match_is_an_error() -> None:
-    """The error names modules that exist."""
-    with pytest.raises(ModelError, match=r"match no module that ran.*stem, blocks"):
-        points_of(FOUND["module list"][0], torch.randn(4, 8), layers=["layers.*"])
+class WithSpare(nn.Module):
+    """A stem and blocks, and a layer that is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.blocks, self.spare = nn.Linear(8, 8), several(3), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _through(self.blocks, self.stem(x))
+
+
+def test_a_block_and_its_inside_can_both_be_chosen() -> None:
+    """Points may lie in each other: they come in the order in which they end, what is inside first."""
+    chosen = points_of(FOUND["module list"][0], torch.randn(4, 8), layers=["blocks.1", "blocks.1.*"])
+    assert names(chosen) == ["blocks.1.norm", "blocks.1.mix", *blocks("blocks.1.mlp.", 5), "blocks.1.mlp", "blocks.1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        (["layers.*"], r"`layers` \['layers.\*'\] match no module that ran\. Some of its modules are: stem, blocks"),
+        (["stem", "nothing", "nowhere"], r"`layers` \['nothing', 'nowhere'\] match no module that ran"),
+        (["blocks.0.mpl"], r"Some of its modules are: blocks\.0\.mlp"),
+        (["blocks"], r"blocks only holds others: it is never called itself\. Try \"blocks\.\*\"\."),
+        (["spare"], r"spare is there, but nothing calls it on this batch"),
+        ([], r"`layers` is \[\]\. It holds names of modules, or patterns"),
+        ([3], r"`layers` is \[3\]"),
+    ],
+)
+def test_patterns_that_choose_nothing_are_errors(layers: list[object], text: str) -> None:
+    """Each pattern must name something that runs; the error says what would."""
+    with pytest.raises(ModelError, match=text):
+        points_of(WithSpare(), torch.randn(4, 8), layers=layers)
 
 
 def test_weights_without_modules_make_one_point() -> None:
@@ -342,10 +372,47 @@ def test_weights_without_modules_make_one_point() -> None:
 )
 def test_the_longest_run_is_found(kinds: str, expected: tuple[int, int, int]) -> None:
     """The repeated group that covers most is taken; the shorter of two that cover the same."""
-    assert expected == longest_run([(kind,) for kind in kinds])
+    assert expected == longest_run([(kind,) for kind in kinds], [kind == "a" for kind in kinds])
 
 
-def test_a_thousand_layers_are_found_quickly() -> None:
-    """The search does not grow with the square of the depth."""
-    points = points_of(nn.Sequential(*flat(1000)), torch.randn(2, 8))
-    assert len(points.points) == 1000
+def test_a_thousand_blocks_are_found_quickly() -> None:
+    """The search does not grow with the square of the depth: here that would take minutes."""
+    model = Chain(blocks=several(1000))
+    trace = [(name, 0) for name in reversed(dict(model.named_modules())) if name != "blocks"]  # parts end before their block
+    started = process_time()
+    assert len(find_depth_points(model, trace).points) == 1000
+    assert process_time() - started < 20  # 0.2 s; every call that a test looks into costs ten times more
+
+
+def test_a_trace_of_names_alone_will_do() -> None:
+    """Without what is handed on, stacks are found all the same; what is side by side is then taken for a row."""
+    for name in ("module list", "stages", "stages in a list", "with readout", "different layers"):
+        model, found_as, expected = FOUND[name]
+        trace = [(step.name, step.index) for step in trace_of(model, lambda model=model: model(torch.randn(4, 8)))]
+        points = find_depth_points(model, trace)
+        assert (found_as, expected) == (points.found_as, names(points))
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("2.1", "layer 2.1 (Tanh)"),
+        ("2", "layer 2 (Sequential)"),
+        ("1", "layer 1 (LSTM)"),
+        ("1@7", "layer 1 (LSTM), step 7"),
+        ("1@7#2", "layer 1 (LSTM), step 7, run 2"),
+        ("2.0#3", "layer 2.0 (Linear), run 3"),
+        ("", "the model (Sequential)"),
+        ("model", "the model (Sequential)"),
+        ("model@3", "the model (Sequential), step 3"),
+        ("head", "head (Linear)"),
+        ("the loss", "the loss"),
+        ("the gradient of head.weight", "the gradient of head.weight"),
+    ],
+)
+def test_titles_say_what_a_bare_number_is(name: str, title: str) -> None:
+    """A name comes with its class; words that name no module stay."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.LSTM(8, 8), nn.Sequential(nn.Linear(8, 8), nn.Tanh()))
+    model.add_module("head", nn.Linear(8, 2))
+
+    assert title_of(model, name) == title

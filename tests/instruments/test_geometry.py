@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fathometer.instruments import as_rows, correlation, effective_rank, second_moment
-from fathometer.instruments.geometry import rounding_floor, shared_direction, spread
+from fathometer.instruments.geometry import (
+    MAX_NUMBERS,
+    as_places,
+    kept_share,
+    normalised_by_block,
+    normalised_samples,
+    normalised_share,
+    rounding_floor,
+    shared_direction,
+    spread,
+    token_spread,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -210,3 +221,131 @@ def test_an_even_stride_would_not() -> None:
 
     assert float(flat[:, ::16].square().mean()) > 2 * float(flat.square().mean())
     assert second_moment(as_rows(tensor)) == pytest.approx(float(flat.square().mean()), rel=0.05)
+
+
+@given(st.integers(1, 5), st.integers(2, 7), st.integers(1, 9), st.integers(0, 10**6))
+@settings(max_examples=50, deadline=None)
+def test_token_spread_is_the_mean_over_pairs_of_one_sample(samples: int, tokens: int, units: int, seed: int) -> None:
+    """It equals 1 minus the mean, over samples, of the plain loop over pairs of tokens."""
+    places = noise(samples, tokens, units, seed=seed)
+    expected = 1 - np.mean([mean_cosine(sample) for sample in places])
+
+    assert token_spread(places) == pytest.approx(expected, abs=1e-12)  # float64, fewer than a hundred products
+
+
+def test_a_tiny_token_spread_is_exact() -> None:
+    """Where tokens are nearly one, the spread keeps its digits; below the floor it is the floor."""
+    base, tiny = noise(3, 1, 50), 1e-12 * noise(3, 8, 50, seed=1)
+    each = [_across(a - b, base[s, 0]) / 2 for s in range(3) for i, a in enumerate(tiny[s]) for b in tiny[s][:i]]
+
+    assert token_spread(base + tiny) == pytest.approx(float(np.mean(each)), rel=1e-3)  # as for the spread of samples
+    assert token_spread(base + tiny, floor=1e-9) == 1e-9
+
+
+def test_zero_tokens_and_lone_tokens_do_not_count() -> None:
+    """Padding of zeros has no direction; a sample with one token has no pair; NaN is not known."""
+    places = noise(3, 6, 4)
+    padded = torch.cat([places, torch.zeros(3, 2, 4).double()], dim=1)
+    lone = padded.clone()
+    lone[2, 1:] = 0
+
+    assert token_spread(padded) == pytest.approx(token_spread(places), rel=1e-12)
+    assert token_spread(lone) == pytest.approx(token_spread(places[:2]), rel=1e-12)
+    assert token_spread(places[:, :1]) is None
+    assert token_spread(places * float("nan")) is None
+
+
+def test_places_are_tokens_pixels_or_samples() -> None:
+    """Vectors of all units: tokens of (batch, time, width), pixels of images, samples of (batch, width)."""
+    assert torch.equal(as_places(noise(2, 3, 4)), noise(2, 3, 4))
+    assert torch.equal(as_places(noise(3, 2, 4), 2), noise(3, 2, 4).transpose(0, 1))
+    assert torch.equal(as_places(noise(2, 3, 2, 2)), noise(2, 3, 2, 2).permute(0, 2, 3, 1).reshape(2, 4, 3))
+    assert torch.equal(as_places(noise(5, 4)), noise(5, 4)[:, None])
+    assert as_places(noise(5)) is None
+    assert as_places(noise(0, 3, 4)) is None
+
+
+def test_of_large_activations_some_places_are_taken() -> None:
+    """There are never many more numbers than allowed, and units are never left out."""
+    for shape in ((64, 100, 64), (1, 2000, 256), (4, 4, 2**14), (3000, 64)):
+        places = as_places(torch.zeros(shape))
+        assert places.shape[-1] == shape[-1]
+        assert places.numel() <= max(MAX_NUMBERS, 64 * shape[-1])
+        assert places.shape[0] * places.shape[1] > 7
+
+
+def vectors(kind: str, width: int = 64) -> Tensor:
+    """Return 128 vectors as some layer leaves them."""
+    x = noise(128, width, seed=3)
+    gain, norm = 0.2 + 2 * noise(width, seed=4).abs(), torch.nn.functional.layer_norm
+    return {
+        "noise": x,
+        "noise of unequal units": x * gain,
+        "collapsed noise": noise(1, width, seed=5) + 0.03 * x,
+        "saturated": torch.tanh(2 * x),
+        "rectified": x.relu(),
+        "layer norm": norm(x, (width,)),
+        "layer norm of collapsed noise": norm(noise(1, width, seed=5) + 0.03 * x, (width,)),
+        "layer norm in bfloat16": norm(x, (width,)).bfloat16().double(),
+        "root mean square norm": torch.nn.functional.rms_norm(7 * x, (width,)),
+        "layer norm with gains": norm(x, (width,)) * gain,
+        "unit length": torch.nn.functional.normalize(x),
+    }[kind][:, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [
+        ("noise", 0, 0.5), ("noise of unequal units", 0, 0.5), ("collapsed noise", 0, 0.5), ("saturated", 0, 0.5),
+        ("rectified", 0, 0.5),
+        ("layer norm", 0.999, 1), ("layer norm of collapsed noise", 0.999, 1), ("layer norm in bfloat16", 0.999, 1),
+        ("root mean square norm", 0.999, 1), ("layer norm with gains", 0.95, 1), ("unit length", 0.999, 1),
+    ],
+)  # fmt: skip
+def test_normalised_is_what_a_norm_leaves(kind: str, low: float, high: float) -> None:
+    """Norms of tokens leave equal lengths, also with gains and in bfloat16; other layers do not, also where all is one."""
+    # Of 128 vectors a ratio of variances is known to an eighth (one deviation), four of which are 0.5.
+    assert low <= normalised_share(vectors(kind)) <= high
+
+
+def test_normalised_is_unknown_of_few_or_equal_vectors() -> None:
+    """Fewer than eight vectors, vectors that are all the same, and NaN say nothing."""
+    x = vectors("layer norm")
+
+    assert normalised_share(x[:7]) is None
+    assert normalised_share(x[:1].expand(20, -1, -1)) is None
+    assert normalised_share(torch.zeros(20, 1, 4).double()) is None
+    assert normalised_share(x * float("nan")) is None
+
+
+def test_normalised_samples_are_what_a_group_norm_leaves() -> None:
+    """A group norm of images holds the length of each image constant, though not that of each pixel."""
+    x = noise(32, 8, 6, 6)
+    image = torch.nn.functional.group_norm(x, 2)
+
+    assert normalised_samples(image, as_rows(image)) == pytest.approx(1, abs=1e-6)  # its lengths are made in float32
+    assert normalised_samples(x, as_rows(x)) < 0.7
+    assert normalised_share(as_places(image)) < 0.7
+    large = torch.nn.functional.group_norm(noise(32, 64, 10, 10), 4)  # of which the rows hold some units only
+    assert normalised_samples(large, as_rows(large)) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 0.01, 0.1, 0.5])
+def test_a_weak_branch_is_told_from_a_norm(ratio: float) -> None:
+    """What is added to a stream that came in normalised is seen at once, however weak; a norm behind it is seen too."""
+    stream = vectors("layer norm")
+    added = stream + ratio * noise(128, 1, 64, seed=9)
+    normed = torch.nn.functional.layer_norm(added, (64,))
+
+    assert normalised_by_block(normalised_share(added), ratio) < 0.6
+    assert normalised_by_block(normalised_share(normed), ratio) > 0.999
+    assert normalised_by_block(normalised_share(stream), 0.0) is None
+    assert normalised_by_block(1.0, ratio, floor=ratio**2) is None
+
+
+def test_the_kept_share_is_that_of_the_input() -> None:
+    """Of c·x + what is across x, it is c."""
+    x, other = noise(8, 30), noise(8, 30, seed=1)
+    across = other - x * (x.flatten() @ other.flatten()) / x.square().sum()
+
+    assert kept_share(x, 0.7 * x + across) == pytest.approx(0.7, rel=1e-12)

@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fathometer.instruments import ActivationEar, Call, first_non_finite, listen
+from fathometer.instruments import Call, Ear, listen
+from fathometer.instruments.activity import activation_hearers
+from fathometer.instruments.taps import Hearer
 
 
 class Net(nn.Module):
@@ -132,7 +134,7 @@ WAYS = {
 def test_an_activation_is_heard_once_with_what_went_in(way: str) -> None:
     """Whatever way it is called, the name and the input come, before the input is overwritten."""
     x, heard = torch.tensor([-1.0, 2.0]), []
-    with ActivationEar(lambda name, inputs: heard.append((name, inputs.tolist()))):
+    with Ear(activation_hearers(lambda name, inputs: heard.append((name, inputs.tolist())))):
         WAYS[way](x)
     WAYS[way](x)
     assert heard == [("relu", [-1.0, 2.0])]
@@ -149,7 +151,7 @@ def test_an_activation_is_heard_once_with_what_went_in(way: str) -> None:
 def test_every_activation_has_its_name(module: nn.Module, name: str | None) -> None:
     """The modules of torch are heard by the names of `fathometer.activations`; a linear layer is not."""
     heard = []
-    with ActivationEar(lambda name, inputs: heard.append(name)):
+    with Ear(activation_hearers(lambda name, inputs: heard.append(name))):
         module(nn.Linear(2, 2)(torch.zeros(1, 2)))
     assert heard == ([] if name is None else [name])
 
@@ -157,17 +159,32 @@ def test_every_activation_has_its_name(module: nn.Module, name: str | None) -> N
 def test_what_listeners_compute_is_not_heard() -> None:
     """A tap that calls an activation itself does not fool the ear."""
     model, heard = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), []
-    ear = ActivationEar(lambda name, inputs: heard.append(name))
+    ear = Ear(activation_hearers(lambda name, inputs: heard.append(name)))
     with listen(model, on_call=lambda call: call.output.relu(), on_enter=lambda name, inputs: torch.ones(1).relu()), ear:
         model(torch.randn(2, 3))
     assert heard == ["tanh"]
 
 
-def test_the_first_that_is_not_finite_is_named() -> None:
-    """The innermost module that finishes first with NaN or infinity; None if all is well."""
-    model = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.Tanh()), nn.Linear(3, 3))
-    x = torch.randn(2, 3)
-    assert first_non_finite(model, lambda: model(x)) is None
-    with torch.no_grad():
-        model[1][0].bias[1] = float("inf")
-    assert first_non_finite(model, lambda: model(x)) == "1.0"
+def test_inside_of_many_headed_attention_is_heard() -> None:
+    """What nn.MultiheadAttention calls is heard once each, its answer is the same, and the ear is off after it."""
+    torch.manual_seed(0)
+    model, x = nn.MultiheadAttention(4, 2, batch_first=True), torch.randn(2, 3, 4)
+    expected, heard = model(x, x, x), []
+
+    def hearer(name: str) -> Hearer:
+        return lambda args, kwargs: heard.append(name)
+
+    functions = {
+        F.multi_head_attention_forward: "whole",
+        F.softmax: "softmax",
+        F.scaled_dot_product_attention: "fused",
+        F.linear: "linear",
+    }
+    with Ear({function: hearer(name) for function, name in functions.items()}):
+        told = model(x, x, x)
+        model(x, x, x, need_weights=False)
+    model(x, x, x)
+
+    assert torch.equal(expected[0], told[0])
+    assert torch.equal(expected[1], told[1])
+    assert heard == ["whole", "linear", "softmax", "linear", "whole", "linear", "fused", "linear"]

@@ -39,8 +39,8 @@ def mend(
             check_path(path)
     with bar(silent=json) as progress, redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
         found = load_target(target, seed)
-        settings = {"asked": Asked(steps=steps), "seed": seed, "progress": progress, "name": found.name}
-        fix = run(found.model, found.batch, loss_fn=found.loss_fn, **settings)
+        settings = {"asked": Asked(steps=steps), "seed": seed, "progress": progress}
+        fix = run(found.model, found.batch, loss_fn=found.loss_fn, **settings).named(found.name)
     if html is not None:
         fix.save_html(html)
     written = [path for path in (html, code if fix.code else None) if path is not None]

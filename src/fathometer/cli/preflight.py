@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+LOOKS = {"auto": None, "quick": False, "thorough": True}
 EXIT = {"healthy": 0, "at risk": 0, "will not train": 1, "unknown": 3}
 
 
@@ -18,6 +19,7 @@ def preflight(
     layers: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
     fail_on: Literal["will-not-train", "at-risk", "never"] = "will-not-train",
+    look: Literal["auto", "quick", "thorough"] = "auto",
     seed: int = 0,
 ) -> int:
     """Tell before training whether a network will train, and if not, why and where.
@@ -33,6 +35,7 @@ def preflight(
         layers: Depth points by name or pattern, like "encoder.*".
         ignore: Causes not to look for, like initial_loss.
         fail_on: From which verdict on the exit code is 1.
+        look: "quick" costs at most four passes, "thorough" 25; "auto" is quick, and closer where that leaves the verdict open.
         seed: Decides the draws of a spec and of its batch.
     """
     from fathometer.cli.show import show_preflight
@@ -45,8 +48,8 @@ def preflight(
             check_path(path)
     with redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
         found = load_target(target, seed)
-        asked = {"layers": layers or None, "ignore": ignore, "seed": seed, "name": found.name}
-        check = run(found.model, found.batch, loss_fn=found.loss_fn, **asked)
+        asked = {"layers": layers or None, "ignore": ignore, "thorough": LOOKS[look], "seed": seed}
+        check = run(found.model, found.batch, loss_fn=found.loss_fn, **asked).named(found.name)
     if html is not None:
         check.save_html(html)
     if figure is not None:

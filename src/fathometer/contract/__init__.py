@@ -4,6 +4,7 @@ from fathometer.contract.batches import LossFunction, batch_size, known_targets,
 from fathometer.contract.calling import arguments_for, call
 from fathometer.contract.losses import class_rows, default_loss, output_tensor
 from fathometer.contract.values import loss_in, main_tensor, map_tensors, tensors_in
+from fathometer.contract.wrappers import unwrapped
 
 __all__ = [
     "LossFunction",
@@ -21,4 +22,5 @@ __all__ = [
     "split_batch",
     "take_samples",
     "tensors_in",
+    "unwrapped",
 ]

@@ -66,9 +66,9 @@ def tell_story(seed: int = 0, *, progress: Progress | None = None) -> Story:
     data, model = digits(seed), fifty_layers(seed)
     batches = _batches(data)
     say("preflight", 0, 1)
-    check = preflight(model, batches[0], seed=seed, name="50 tanh layers")
+    check = preflight(model, batches[0], seed=seed).named("50 tanh layers")
     say("preflight", 1, 1)
-    fix = mend(model, batches[0], data=batches, seed=seed, progress=progress, name="50 tanh layers")
+    fix = mend(model, batches[0], data=batches, seed=seed, progress=progress).named("50 tanh layers")
     before = _train_long(model, data, fix.trial_before.learning_rate, seed, "a long run as it is", say)
     rate = fix.proved.trial.learning_rate if fix.proved is not None and fix.proved.trial is not None else 1e-3
     mended = fix.model if fix.model is not None else model

@@ -36,17 +36,18 @@ def _search(outputs: Sequence[Any], pairs: Sequence[tuple[Any, Any]], loss_fn: L
     sizes = [batch_size(inputs) for inputs, _ in pairs]
     answer = _Constant(outputs[0], sizes[0], in_unit_interval)
     optimizer = torch.optim.LBFGS(answer.free, max_iter=100, line_search_fn="strong_wolfe")
-    found = [inf]
+    found, unit = [inf], list[float]()
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         each = zip(outputs, sizes, pairs, strict=True)
         losses = [loss_fn(answer.like(output), targets) * size for output, size, (_, targets) in each]
         total = torch.stack(losses).sum() / sum(sizes)
+        unit.append(max(abs(float(total.detach())), 1e-30))  # L-BFGS stops at small slopes: in units of its first value
         if total.requires_grad:
-            total.backward()
+            (total / unit[0]).backward()
         found.append(float(total.detach()))
-        return total
+        return total / unit[0]
 
     # A step may leave the range that the loss takes: then the best so far stands.
     with suppress(RuntimeError, ValueError, IndexError), torch.enable_grad():

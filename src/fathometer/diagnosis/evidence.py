@@ -5,17 +5,22 @@ from math import inf, log10
 
 from fathometer.depth_profile import DepthProfile
 
+FEW_FOR_BATCH_NORM = 8
+LEARNS = 0.5  # share of the best constant answer's loss that is left after a few steps
+
 
 @dataclass(frozen=True)
 class Evidence:
     """The measured profile with, where theory reaches, the forecast.
 
-    `broken_at` names what first was not finite; causes that are `ignored` count for nothing.
+    `broken_at` names the module where a number first was not finite, `broken_by` what made it; causes that are `ignored`
+    count for nothing.
     """
 
     profile: DepthProfile
     forecast: DepthProfile | None = None
     broken_at: str | None = None
+    broken_by: str | None = None
     ignored: tuple[str, ...] = ()
 
     @property
@@ -48,6 +53,45 @@ class Evidence:
         if gradient is None:
             return None
         return gradient + signal if signal is not None and abs(signal) < inf and abs(gradient) < inf else gradient
+
+    @property
+    def kind(self) -> str:
+        """Return what the depth points are: "layers" where no blocks repeat, else "blocks"."""
+        return "layers" if self.profile.facts.get("depth_points") == "layers" else "blocks"
+
+    @property
+    def is_post_norm(self) -> bool:
+        """Return whether the stream leaves the middle block normalised."""
+        return (self.middle("normalised") or 0.0) > 0.9
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Return whether half of the blocks or more normalise over the batch."""
+        return (self.middle("batch_norm") or 0.0) > 0
+
+    @property
+    def batch_norm_is_blind(self) -> bool:
+        """Return whether a BatchNorm saw so few samples that its gradients say nothing of a usual batch."""
+        return self.has_batch_norm and (self.fact("batch_size") or 0) < FEW_FOR_BATCH_NORM
+
+    @property
+    def learns(self) -> bool:
+        """Return whether a few steps on a copy brought the loss well under that of the best constant answer."""
+        left = self.fact("ahead_left")
+        return left is not None and left < LEARNS
+
+    def middle(self, column: str) -> float | None:
+        """Return the median of the known numbers of a column."""
+        known = sorted(value for _, value in self.profile.known(column))
+        return known[len(known) // 2] if known else None
+
+    def worst(self, column: str, least: bool = False) -> tuple[str, float] | None:
+        """Return the block with the largest number of a column (or the least), and that number."""
+        known = self.profile.known(column)
+        if not known:
+            return None
+        index, value = (min if least else max)(known, key=lambda item: item[1])
+        return self.profile.points[index], value
 
     def last(self, column: str) -> float | None:
         """Return the last known number of a column."""

@@ -4,51 +4,53 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite, isnan, log
+from math import isnan
 
 import torch
 from torch import Tensor, nn
 
 from fathometer.activations import ACTIVATIONS
-from fathometer.contract import class_rows, main_tensor, map_tensors
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.admission import admit, first_words, run_or_explain
+from fathometer.diagnosis.broken import Broken, find_broken
 from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.facts import facts_of
 from fathometer.diagnosis.first_look import Feeds, first_look
 from fathometer.diagnosis.notes import notes_on
 from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
     DepthPoints,
     Sounding,
-    as_rows,
-    correlation,
-    first_non_finite,
-    second_moment,
     seed_generators,
     sound,
     unchanged,
 )
 
 LOOK_AHEAD_STEPS, LOOK_AHEAD_RATE = 2, 1e-3
-_MEASURED = ("signal", "correlation", "spread", "rank", "gradient_correlation", "dead", "saturated", "branch_ratio", "shared")
+_MEASURED = (
+    *("signal", "correlation", "spread", "rank", "token_spread", "gradient_correlation", "dead", "saturated"),
+    *("branch_ratio", "shared", "normalised", "batch_norm", "attention_entropy", "attention_logits"),
+)
 
 
 @dataclass(frozen=True)
 class Examination:
     """The measured profile, and what had to be said on the way.
 
-    `activation` is the one heard most often ("linear" if none was). `notes` are sentences for the user; `broken_at` names the
-    first module whose output is not finite, or is None;
-    `looked_ahead` is the number of optimizer steps after which gradients were read, 0 unless a branch starts at zero;
-    `feeds` says which module's output is which one's input.
+    `activation` is the one heard most often ("linear" if none was). `notes` are sentences for the user; `broken` says
+    where the first number is not finite, if one is not; `looked_ahead` is the number of optimizer steps after which gradients
+    were read, 0 unless a branch starts at zero;
+    `loss_scale` is what the loss was multiplied with to keep its gradient in range; `feeds` says which module's output is
+    which one's input.
     """
 
     profile: DepthProfile
     points: DepthPoints
     activation: str = "linear"
     notes: tuple[str, ...] = ()
-    broken_at: str | None = None
+    broken: Broken | None = None
     looked_ahead: int = 0
+    loss_scale: float = 1.0
     feeds: Feeds = frozenset()
 
 
@@ -63,19 +65,19 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
         points, feeds, output = first_look(case, layers)
         sounding = _sound(case, points)
         notes = notes_on(case, points, sounding, output)
-        broken = _broken(case, sounding)
+        broken = find_broken(case, sounding)
         gradients, steps = _gradients(case, points, sounding)
         values = _values(case.model, points, sounding, gradients)
         if optimizer is not None:
             values["update"] = _updates(case.model, points, sounding, optimizer)
-        facts = _facts(case, points, sounding)
+        facts = facts_of(case, points, sounding)
     if steps:
         notes.append(
             f"The network starts with a zero on the way: gradients are those after {steps} small step{'s'[: steps - 1]}."
         )
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
-    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps, feeds)
+    return Examination(profile, points, _usual_activation(sounding), tuple(notes), broken, steps, sounding.scale, feeds)
 
 
 @contextmanager
@@ -98,18 +100,6 @@ def _sound(case: Case, points: DepthPoints) -> Sounding:
             "A gradient must be able to flow from the loss to the parameters",
             "Call loss.backward() by hand on this batch, inside torch.autograd.set_detect_anomaly(True), and mend what it names",
         ) from problem
-
-
-def _broken(case: Case, sounding: Sounding) -> str | None:
-    """Return where the first number stopped being finite, in the forward pass or in the backward pass."""
-    output = main_tensor(sounding.output)
-    if output is not None and not bool(torch.isfinite(output).all()):
-        seed_generators(case.seed)
-        return first_non_finite(case.model, lambda: run_or_explain(case)) or "the output"
-    if sounding.loss is not None and not bool(torch.isfinite(sounding.loss).all()):
-        return "the loss"
-    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not _finite(gradient)]
-    return f"the gradient of {bad[-1]}" if bad else None
 
 
 def _gradients(case: Case, points: DepthPoints, sounding: Sounding) -> tuple[list[float | None], int]:
@@ -175,56 +165,9 @@ def _updates(model: nn.Module, points: DepthPoints, sounding: Sounding, optimize
     return [_number(move / size) if move is not None and size else None for move, size in sizes]
 
 
-def _facts(case: Case, points: DepthPoints, sounding: Sounding) -> dict[str, float | int | str | None]:
-    entering = _entering(case)
-    facts: dict[str, float | int | str | None] = {
-        "batch_size": case.num_samples,
-        "num_parameters": sum(parameter.numel() for parameter in case.model.parameters()),
-        "depth_points": points.found_as,
-        "loss": float(sounding.loss.detach()) if sounding.loss is not None and case.has_loss(sounding.output) else None,
-        "input_signal": None if entering is None else second_moment(entering),
-        "input_correlation": None if entering is None else correlation(entering),
-        "spread_floor": sounding.spread_floor,
-    }
-    return facts | _cross_entropy_facts(case, sounding)
-
-
 def _usual_activation(sounding: Sounding) -> str:
     known = [name for name, _ in sounding.heard.most_common() if name in ACTIVATIONS]
     return known[0] if known else "linear"
-
-
-def _entering(case: Case) -> Tensor | None:
-    tensor = main_tensor(case.inputs)
-    return None if tensor is None else as_rows(tensor, case.num_samples)
-
-
-def _cross_entropy_facts(case: Case, sounding: Sounding) -> dict[str, float | int | str | None]:
-    """Return the cross-entropy of the outputs, and that of a fair guess, where the loss is a cross-entropy on any scale."""
-    output, targets = main_tensor(sounding.output), case.targets
-    if output is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
-        return {}
-    try:
-        rows = class_rows(output.detach(), targets).double()
-    except FathometerError:  # the user's own loss makes something else of these integers
-        return {}
-    loss, chance = float(nn.functional.cross_entropy(rows, targets.reshape(-1).long())), log(rows.shape[1])
-    if case.loss_fn is not None and not _is_scaled(case, sounding, loss / chance if chance else 0.0):
-        return {}
-    return {"cross_entropy": loss, "chance_cross_entropy": chance}
-
-
-@torch.no_grad()
-def _is_scaled(case: Case, sounding: Sounding, ratio: float) -> bool:
-    """Return whether a loss function is cross-entropy times a constant: over that of outputs of 0 it has the same ratio."""
-    assert case.loss_fn is not None
-    assert sounding.loss is not None
-    try:
-        fair = case.loss_fn(map_tensors(sounding.output, torch.zeros_like), case.targets)
-        own = float(sounding.loss) / float(fair)
-    except Exception:  # whatever a user's function thinks of zeros, it is then not known to be a cross-entropy
-        return False
-    return isfinite(own) and abs(own - ratio) <= 0.02 * ratio  # bfloat16 rounds by up to 0.4%
 
 
 def _number(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from fathometer.figures import depth_chart, loss_chart
 from fathometer.report import Banner, Charts, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried, render
 
 if TYPE_CHECKING:
-    from fathometer.diagnosis.mend import Attempt, Fix
+    from fathometer.diagnosis.fix import Attempt, Fix
     from fathometer.diagnosis.preflight import Preflight
 
 FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."

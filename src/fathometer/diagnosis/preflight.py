@@ -1,7 +1,7 @@
 """Will it train? One question to any module, answered before training."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from torch import nn
 from fathometer import json_text
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case, LossFunction, check_seed, make_case
+from fathometer.diagnosis.closer import look_closer
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
@@ -40,6 +41,10 @@ class Preflight:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     network: str = "model"
+
+    def named(self, name: str) -> "Preflight":
+        """Return the same answer for a network that is called otherwise."""
+        return replace(self, network=name)
 
     def __repr__(self) -> str:
         causes = ", ".join(finding.cause for finding in self.findings) or "no findings"
@@ -118,16 +123,17 @@ def preflight(
     optimizer: torch.optim.Optimizer | None = None,
     layers: Iterable[str] | str | None = None,
     ignore: Iterable[str] | str = (),
+    thorough: bool | None = None,
     seed: int = 0,
-    name: str | None = None,
 ) -> Preflight:
     """Tell, before training, whether a network will train, and if not, why and where.
 
     `model` is any `nn.Module`, a spec, or a preset's name. `batch` is `(inputs, targets)`, inputs alone, or a dictionary of
     arguments; a spec brings its own (digits where they fit, else noise). Without `loss_fn(output, targets)`, integer
     targets mean cross-entropy and floats mean squared error. With an `optimizer` the size of its first step is judged
-    too. `layers` names depth points by pattern; `ignore` silences causes by name; `name` is what to call the
-    network. Nothing is changed by looking.
+    too. `layers` names depth points by pattern; `ignore` silences causes by name. The first look costs at most four forward
+    and backward passes; where it leaves the verdict open a closer one follows, of up to 25: `thorough=True` always asks for
+    it, `False` never. Nothing is changed by looking.
 
     Raises `FathometerError` for input that cannot be examined.
 
@@ -140,12 +146,23 @@ def preflight(
         _check_optimizer(optimizer, case.model)
     examination = examine(case, optimizer=optimizer, layers=[layers] if isinstance(layers, str) else layers)
     forecast = forecast_for(case, examination)
-    evidence = Evidence(without_readout(examination.profile), forecast, examination.broken_at)
+    evidence = Evidence(without_readout(examination.profile), forecast)
+    if examination.broken is not None:
+        evidence = replace(evidence, broken_at=examination.broken.module, broken_by=examination.broken.words)
+    if thorough is not False:
+        evidence = look_closer(case, examination, evidence, optimizer, thorough is True)
     findings = judge(evidence, ignored)
     verdict = verdict_of(findings, evidence)
     sentence = findings[0].sentence if findings and verdict != "healthy" else _good_sentence(evidence, verdict)
     return Preflight(
-        verdict, sentence, tuple(findings), examination.profile, forecast, examination.notes, ignored, name or name_of(model)
+        verdict,
+        sentence,
+        tuple(findings),
+        replace(examination.profile, facts=evidence.profile.facts),
+        forecast,
+        examination.notes,
+        ignored,
+        name_of(model),
     )
 
 
@@ -214,5 +231,4 @@ def _good_sentence(evidence: Evidence, verdict: str) -> str:
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
     if gain is None:
         return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
-    kind = "layers" if evidence.profile.facts.get("depth_points") == "layers" else "blocks"
-    return f"Through {depth} {kind} the mean square of the gradient changes by × {1 / gain:.3g} per block."
+    return f"Through {depth} {evidence.kind} the mean square of the gradient changes by × {1 / gain:.3g} per block."

@@ -15,7 +15,6 @@ from fathometer.records import Asked, Record, this_machine
 from fathometer.training import evaluate, fit
 
 RATES, NUM_SEEDS = (3e-4, 1e-3, 3e-3), 3
-NUM_RUNS = len(RATES) + NUM_SEEDS - 1
 MARGIN = 0.05  # a run must end 5% under the blind predictor: within that is the noise of a small held-out set
 SMALLEST_HALF = 8  # samples; a smaller batch is always used whole
 MOST_BATCHES = 200  # as many batches of a loader are kept for the runs; a fifth of them is held out

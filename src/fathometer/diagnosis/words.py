@@ -9,7 +9,7 @@ from fathometer.figures import number_text, sparkline
 
 if TYPE_CHECKING:
     from fathometer.depth_profile import DepthProfile
-    from fathometer.diagnosis.mend import Fix
+    from fathometer.diagnosis.fix import Fix
     from fathometer.diagnosis.preflight import Preflight
     from fathometer.diagnosis.trial import Trial
 

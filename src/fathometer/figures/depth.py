@@ -16,8 +16,11 @@ Measured = Sequence[tuple[str, DepthProfile]]
 
 _ALONE = 40  # pixels that the forecast of a network of one block is wide
 FORECAST_LABEL = "forecast, 95% of networks"
-LOG_COLUMNS = ("signal", "spread", "gradient", "weight_gradient", "update")
-SHARES = ("correlation", "gradient_correlation", "dead", "saturated", "shared")  # columns whose axis always shows 0 to 1
+LOG_COLUMNS = ("signal", "spread", "token_spread", "gradient", "weight_gradient", "update")
+# columns whose axis always shows 0 to 1
+SHARES = (
+    "correlation", "gradient_correlation", "dead", "saturated", "shared", "attention_entropy", "normalised", "batch_norm"
+)  # fmt: skip
 
 # Title and subtitle of each column's chart; a subtitle fits a chart of 340 pixels.
 TITLES: dict[str, tuple[str, str]] = {
@@ -34,6 +37,11 @@ TITLES: dict[str, tuple[str, str]] = {
     "saturated": ("Saturated units", "share of inputs where the activation is flat"),
     "shared": ("Shared with the input", "correlation of what leaves a block with what enters"),
     "branch_ratio": ("Branch over stream", "what a residual block adds, relative to its input"),
+    "token_spread": ("Token spread", "how far apart two tokens of a sample are"),
+    "attention_entropy": ("Attention entropy", "1: all keys alike, 0: one key; the sharpest head"),
+    "attention_logits": ("Attention scores", "how far they lie apart in a row; the largest head"),
+    "normalised": ("Normalised output", "1: all tokens leave the block equally long"),
+    "batch_norm": ("BatchNorm", "norms over the batch for each layer of a block"),
 }
 
 

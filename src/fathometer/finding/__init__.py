@@ -2,7 +2,7 @@
 
 from fathometer.finding.causes import CAUSES, Cause
 from fathometer.finding.citations import CITATIONS
-from fathometer.finding.finding import Finding, Verdict, decide
+from fathometer.finding.finding import Finding, Severity, Verdict, decide
 from fathometer.finding.remedy import Outcome, Remedy
 
-__all__ = ["CAUSES", "CITATIONS", "Cause", "Finding", "Outcome", "Remedy", "Verdict", "decide"]
+__all__ = ["CAUSES", "CITATIONS", "Cause", "Finding", "Outcome", "Remedy", "Severity", "Verdict", "decide"]

@@ -1,19 +1,27 @@
 """What does happen? Measurements of any module, which it never notices."""
 
 from fathometer.instruments.accounting import Accounting, ModuleCost, TensorCost, account
+from fathometer.instruments.curvature import Curvature, loss_curvature
 from fathometer.instruments.depth_points import DepthPoint, DepthPoints, find_depth_points
 from fathometer.instruments.geometry import as_rows, correlation, effective_rank, second_moment
 from fathometer.instruments.keep import seed_generators, seeded, unchanged
-from fathometer.instruments.sounding import Sounding, first_non_finite, sound
-from fathometer.instruments.taps import ActivationEar, Call, listen
+from fathometer.instruments.operations import NonFinite, first_non_finite
+from fathometer.instruments.per_sample import GradientGram, gradient_gram
+from fathometer.instruments.shattering import Shattering, gradient_reach
+from fathometer.instruments.sounding import Sounding, sound
+from fathometer.instruments.taps import Call, Ear, listen
 
 __all__ = [
     "Accounting",
-    "ActivationEar",
     "Call",
+    "Curvature",
     "DepthPoint",
     "DepthPoints",
+    "Ear",
+    "GradientGram",
     "ModuleCost",
+    "NonFinite",
+    "Shattering",
     "Sounding",
     "TensorCost",
     "account",
@@ -22,7 +30,10 @@ __all__ = [
     "effective_rank",
     "find_depth_points",
     "first_non_finite",
+    "gradient_gram",
+    "gradient_reach",
     "listen",
+    "loss_curvature",
     "second_moment",
     "seed_generators",
     "seeded",

@@ -1,6 +1,6 @@
 """How samples lie among each other: spread, correlation and rank."""
 
-from math import gcd
+from math import gcd, isfinite
 
 import torch
 from jaxtyping import Float
@@ -8,6 +8,8 @@ from torch import Tensor
 
 MIN_SAMPLES = 8  # fewer cannot tell two directions from one
 MAX_SAMPLES, MAX_UNITS = 256, 4096  # a sample of larger activations is enough for averages
+MAX_NUMBERS, MIN_PLACES = 2**15, 32  # the same, where all units of a place are needed
+_TINY = 1e-300  # so that nothing is divided by 0
 
 
 def as_rows(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sample unit"]:
@@ -17,18 +19,41 @@ def as_rows(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sa
     `(time, batch, width)`, the second is the batch. The rows are a copy. Of larger activations every n-th unit is taken, n
     without a common factor with their number, so that all channels, rows and columns of an image have equal parts in it.
     """
-    tensor = tensor.detach()
-    if tensor.ndim > 2 and num_samples == tensor.shape[1] != tensor.shape[0]:
-        tensor = tensor.movedim(1, 0)
+    tensor = _batch_first(tensor.detach(), num_samples)
     if tensor.ndim == 0:
         tensor = tensor.reshape(1)
     rows = tensor.reshape(tensor.shape[0], -1) if tensor.numel() else tensor.new_zeros(tensor.shape[0], 1)
-    rows = rows[:: _stride(rows.shape[0], MAX_SAMPLES), :: _stride(rows.shape[1], MAX_UNITS)]
+    rows = rows[:: stride(rows.shape[0], MAX_SAMPLES), :: stride(rows.shape[1], MAX_UNITS)]
     rows = rows.cpu() if rows.device.type == "mps" else rows  # it has no float64
     return rows.to(torch.float64, copy=True)
 
 
-def _stride(size: int, most: int) -> int:
+def _batch_first(tensor: Tensor, num_samples: int | None) -> Tensor:
+    is_second = tensor.ndim > 2 and num_samples == tensor.shape[1] != tensor.shape[0]
+    return tensor.movedim(1, 0) if is_second else tensor
+
+
+def as_places(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sample place unit"] | None:
+    """Return activations as float64 vectors of all units at some places of some samples; None without an axis of units.
+
+    The places of `(batch, time, width)` are the tokens, those of `(batch, channel, …)` from four axes on the pixels, and
+    `(batch, width)` has one for each sample. At most `MAX_NUMBERS` are taken, by every n-th place of every n-th sample.
+    """
+    tensor = _batch_first(tensor.detach(), num_samples)
+    if tensor.ndim < 2 or not tensor.numel():
+        return None
+    if tensor.ndim > 3:
+        tensor = tensor.movedim(1, -1).flatten(1, -2)
+    elif tensor.ndim == 2:
+        tensor = tensor.unsqueeze(1)
+    samples, places, units = tensor.shape
+    most = max(MAX_NUMBERS // units, MIN_PLACES)
+    some = tensor[:: stride(samples, most if places == 1 else MIN_SAMPLES)]
+    some = some[:, :: stride(places, max(most // some.shape[0], 4))]
+    return (some.cpu() if some.device.type == "mps" else some).to(torch.float64, copy=True)
+
+
+def stride(size: int, most: int) -> int:
     """Return the smallest step that leaves at most `most` of `size` and shares no factor with it."""
     step = -(-size // most)
     while step > 1 and gcd(step, size) > 1:
@@ -109,3 +134,69 @@ def shared_direction(inputs: Float[Tensor, "sample unit"], outputs: Float[Tensor
     lengths = torch.linalg.vector_norm(x, dim=1) * torch.linalg.vector_norm(y, dim=1)
     products = torch.linalg.vecdot(x, y)[lengths > 0] / lengths[lengths > 0]
     return float(products.mean()) if len(products) else None
+
+
+def token_spread(places: Float[Tensor, "sample place unit"], floor: float = 0.0) -> float | None:
+    """Return 1 minus the mean cosine between two different tokens of one sample, exact also when it is tiny; None if unknown.
+
+    As `spread`, within each sample; its mean over samples. Tokens that are all zero do not count.
+    """
+    lengths = torch.linalg.vector_norm(places, dim=2, keepdim=True)
+    some = lengths > 0
+    counts = some.sum(dim=1, keepdim=True)
+    unit = torch.where(some, places / lengths.where(some, 1), 0)
+    around = (unit - unit.sum(dim=1, keepdim=True) / counts.clamp(min=1)).where(some, 0)
+    each = around.square().sum(dim=(1, 2)) / (counts[:, 0, 0] - 1).clamp(min=1)
+    each = each[counts[:, 0, 0] > 1]
+    if not len(each) or not bool(torch.isfinite(each).all()):
+        return None
+    return max(float(each.mean()), floor)
+
+
+def normalised_share(places: Float[Tensor, "sample place unit"]) -> float | None:
+    """Return how far the lengths of vectors are held equal, as a norm holds them: 1 = exactly, 0 = not; None if unknown.
+
+    It is 1 - Var(Σ x²)/Σ Var(x²), with sums over units and variances over places: were the units free of each other, both
+    would be equal. The larger of that and of the same after each unit is divided by its root mean square, which a norm with
+    a gain for each channel needs; that one falls short of 1 by about 2 over the number of places. Unknown for fewer than
+    `MIN_SAMPLES` places, and where they do not differ.
+    """
+    squares = places.flatten(0, 1)
+    squares = (squares / squares.abs().amax().clamp(min=_TINY)).square_()
+    means = squares.mean(dim=0)
+    shares = [_held(squares.sum(dim=1), squares)]
+    if shares[0] is None or shares[0] < 0.999:
+        squares = squares / means.where(means > 0, 1)
+        shares.append(_held(squares.sum(dim=1), squares))
+    return max((share for share in shares if share is not None), default=None)
+
+
+def normalised_samples(tensor: Tensor, rows: Float[Tensor, "sample unit"]) -> float | None:
+    """Return the same for whole samples `(sample, …)`, as a group norm of images leaves them; `rows` are some of their units."""
+    if len(rows) != len(tensor):
+        return None
+    exact = torch.promote_types(tensor.dtype, torch.float32)
+    lengths = torch.linalg.vector_norm(tensor.detach().flatten(1), dim=1, dtype=exact).to(rows)
+    return _held(lengths.square() * (rows.shape[1] / tensor[0].numel()) ** 0.5, rows.square())
+
+
+def normalised_by_block(share: float | None, ratio: float, floor: float = 0.0) -> float | None:
+    """Return how far a residual block itself holds lengths equal that adds `ratio` of its input; None if that is too little.
+
+    `share` is that of its output. What the block adds disturbs lengths that came in equal by about 2 ratio² only, on the
+    scale of `normalised_share`; `floor` is that of the numbers' type.
+    """
+    disturbed = min(2 * ratio**2, 1.0)
+    return None if share is None or disturbed <= 100 * floor else max(1 - (1 - share) / disturbed, 0.0)
+
+
+def _held(sums: Float[Tensor, "place"], squares: Float[Tensor, "place unit"]) -> float | None:
+    if len(squares) < MIN_SAMPLES or squares.shape[1] < 2:
+        return None
+    whole, parts = _energy(sums - sums.mean()), _energy(squares - squares.mean(dim=0))
+    return max(1 - whole / parts, 0.0) if isfinite(whole) and parts > 1e-24 * _energy(squares) else None
+
+
+def kept_share(inputs: Float[Tensor, "sample unit"], outputs: Float[Tensor, "sample unit"]) -> float:
+    """Return the c for which c × inputs is nearest to the outputs: what a norm behind a sum has left of its first part."""
+    return float(inputs.flatten().dot(outputs.flatten())) / _energy(inputs)

@@ -1,8 +1,9 @@
 """Listening to a network: the only file with hooks; it always lets go."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -82,42 +83,34 @@ def listen(
             handle.remove()
 
 
-# Every way that torch offers to call an activation, by the name of the function.
-HEARD = {
-    "relu": "relu", "relu_": "relu", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "elu": "elu", "elu_": "elu",
-    "gelu": "gelu", "silu": "silu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
-    "selu": "selu", "selu_": "selu", "relu6": "relu", "hardtanh": "hardtanh", "hardtanh_": "hardtanh",
-}  # fmt: skip
-_FUNCTIONS: dict[Any, str] = {
-    getattr(home, function): name
-    for function, name in HEARD.items()
-    for home in (F, torch, torch.Tensor)
-    if hasattr(home, function)
-}
+Hearer = Callable[[tuple[Any, ...], dict[str, Any]], None]
 
 
-class ActivationEar(TorchFunctionMode):
-    """A `with` block that hears every activation function, called as a module, a function or a method."""
+class Ear(TorchFunctionMode):
+    """A `with` block that hears chosen torch functions, however they are called, before they run.
 
-    def __init__(self, on_activation: Callable[[str, Tensor], None]) -> None:
+    `hearers` says for each function who gets its arguments (positional, named). What is called inside
+    `F.multi_head_attention_forward`, as nn.MultiheadAttention calls it, is heard too; inside other functions it is not.
+    """
+
+    def __init__(self, hearers: Mapping[Any, Hearer]) -> None:
         super().__init__()
-        self.on_activation = on_activation
+        self.hearers = hearers
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Tell the listener the name of the activation and its input, before the input may be overwritten."""
-        name = _FUNCTIONS.get(func)
-        inputs = None
-        if name is not None:
-            given = dict(zip(("input", "min_val", "max_val"), args, strict=False)) | (kwargs or {})
-            name = _hardtanh_as(given.get("min_val", -1), given.get("max_val", 1)) if name == "hardtanh" else name
-            inputs = given.get("input")
-        if name is not None and isinstance(inputs, Tensor):
-            self.on_activation(name, inputs.detach())  # here the ear is off: torch has taken the mode away for this call
-        return func(*args, **(kwargs or {}))
+        """Tell who listens, while the ear is off: torch has taken the mode away for this call."""
+        kwargs = kwargs or {}
+        hearer = self.hearers.get(func)
+        if hearer is not None:
+            hearer(args, kwargs)
+        if func is F.multi_head_attention_forward:
+            with self:
+                return _opened(func)(*args, **kwargs)
+        return func(*args, **kwargs)
 
 
-def _hardtanh_as(low: int | float, high: int | float) -> str | None:
-    """Return what to call torch's hardtanh: with the limits 0 and 6 it is how nn.ReLU6 is made."""
-    if low == 0:
-        return "relu"
-    return "hardtanh" if (low, high) == (-1, 1) else None
+def _opened(function: Any) -> Any:
+    """Return a twin of one of torch's Python functions that does not hand itself over to the ear, only what it calls."""
+    assert "has_torch_function" in function.__code__.co_names, "torch asks in another way: the twin would call the ear for ever"
+    names = {**function.__globals__, "has_torch_function": lambda tensors: False}
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)

@@ -19,14 +19,21 @@ HEADER = "import torch\nfrom torch import nn\n"
 class Candidate:
     """A remedy with the function that applies it to a copy, and the changes it asks of the training run.
 
-    `apply(case, seed)` returns a new model; the case's own is never edited. `training` are fields of `Asked`;
-    `answers` are causes that it does not remove from the profile, because it changes the training and not the network.
+    `apply(case, seed)` returns a new model; the case's own is never edited. `training` are fields of `Asked`, and
+    `rates` to sweep in place of the usual ones; `answers` are causes that it does not remove from the profile, because it
+    changes the training and not the network.
     """
 
     remedy: Remedy
     apply: Callable[[Case, int], nn.Module]
     training: Mapping[str, Any] = field(default_factory=dict)
+    rates: tuple[float, ...] | None = None
     answers: tuple[str, ...] = ()
+
+
+def advice(name: str, title: str, why: str, invasiveness: int) -> Candidate:
+    """Return a remedy in words: nothing is tried, and it says so."""
+    return Candidate(Remedy(name, title, why, invasiveness), lambda case, seed: deepcopy(case.model))
 
 
 def call_words(case: Case) -> str:

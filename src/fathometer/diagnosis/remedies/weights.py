@@ -1,6 +1,6 @@
 """Other numbers in the same weights: code that runs, shown to paste."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -66,4 +66,28 @@ def shrink_readout(model: nn.Module, factor: float) -> nn.Module:
     with torch.no_grad():
         for parameter in layers[-1].parameters():
             parameter.mul_(factor)
+    return model
+
+
+def shrink_queries(model: nn.Module, layers: Sequence[str], factor: float) -> nn.Module:
+    """Make attention logits smaller by a factor: the query and key weights of each named layer by its square root."""
+    for name in layers:
+        layer = model.get_submodule(name)
+        with torch.no_grad():
+            if isinstance(layer, nn.MultiheadAttention) and layer.in_proj_weight is not None:
+                layer.in_proj_weight[: 2 * layer.embed_dim].mul_(factor**0.5)
+            elif isinstance(layer, nn.MultiheadAttention):
+                layer.q_proj_weight.mul_(factor**0.5)
+                layer.k_proj_weight.mul_(factor**0.5)
+            else:
+                next(layer.parameters()).mul_(factor**0.5)
+    return model
+
+
+def zero_branches(model: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """Set the last layer of each residual branch to 0, so that every block starts as the identity."""
+    with torch.no_grad():
+        for name in layers:
+            for parameter in model.get_submodule(name).parameters():
+                parameter.zero_()
     return model

@@ -63,3 +63,22 @@ def add_norm(model: nn.Module, layers: Sequence[str]) -> nn.Module:
         norm = nn.LayerNorm(weight.shape[1], device=weight.device, dtype=weight.dtype)
         model.set_submodule(name, nn.Sequential(norm, layer))
     return model
+
+
+def remove_module(model: nn.Module, name: str) -> nn.Module:
+    """Take one module out: what enters it leaves it."""
+    model.set_submodule(name, nn.Identity())
+    return model
+
+
+def put_norm_first(model: nn.Module) -> nn.Module:
+    """Normalise what enters each branch and no longer the stream, in all layers that have torch's switch `norm_first`."""
+    for module in model.modules():
+        if hasattr(module, "norm_first"):
+            vars(module)["norm_first"] = True
+    return model
+
+
+def unfreeze(model: nn.Module) -> nn.Module:
+    """Let all parameters move."""
+    return model.requires_grad_(True)

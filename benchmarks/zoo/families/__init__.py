@@ -1,0 +1,1 @@
+"""Which networks live in the zoo? One file for each kind."""

@@ -1,0 +1,1 @@
+"""What would a stranger write? Small networks in plain torch."""

@@ -1,0 +1,59 @@
+"""Where a number stopped being finite, in words: operation, module, line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fathometer.contract import main_tensor
+from fathometer.diagnosis.admission import run_or_explain
+from fathometer.diagnosis.case import Case
+from fathometer.instruments import NonFinite, Sounding, first_non_finite, seed_generators
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The place of the first number that is not finite: the module's name ("" is the model itself, None unknown), and words."""
+
+    module: str | None
+    words: str
+
+
+def find_broken(case: Case, sounding: Sounding) -> Broken | None:
+    """Return where the first number stopped being finite, in the forward pass or in the backward pass; None if none did.
+
+    Only where there is one is every operation of another pass looked at.
+    """
+    where = _seen_in(sounding)
+    if where is None:
+        return None
+    seed_generators(case.seed)
+    try:
+        found = first_non_finite(case.model, lambda: run_or_explain(case), case.loss_of, scale=sounding.scale)
+    except (RuntimeError, NotImplementedError):  # an operation that cannot be listened to: the place is then only roughly known
+        found = None
+    return Broken(None, where) if found is None else Broken(found.module, _words(found))
+
+
+def _seen_in(sounding: Sounding) -> str | None:
+    output = main_tensor(sounding.output)
+    if output is not None and not _finite(output):
+        return "the output"
+    if sounding.loss is not None and not _finite(sounding.loss):
+        return "the loss"
+    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not _finite(gradient)]
+    return f"the gradient of {bad[-1]}" if bad else None
+
+
+def _words(found: NonFinite) -> str:
+    if found.operation is None:
+        return f"{found.given or 'the inputs'}"
+    what = f"the derivative of {found.operation}" if found.in_backward else found.operation
+    where = {None: " in the loss", "": " in the model itself"}.get(found.module, f" in {found.module}")
+    line = f" ({Path(found.file).name}, line {found.line}: {found.text})" if found.file is not None and found.text else ""
+    return what + where + line
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())

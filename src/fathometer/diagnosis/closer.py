@@ -1,0 +1,65 @@
+"""A closer look, where the first one leaves the verdict open or is not enough."""
+
+from dataclasses import replace
+
+import torch
+
+from fathometer.diagnosis.admission import run_or_explain
+from fathometer.diagnosis.ahead import step_ahead
+from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.evidence import Evidence
+from fathometer.diagnosis.examine import Examination
+from fathometer.diagnosis.limits import is_undecided
+from fathometer.diagnosis.rules.steps import looks_odd
+from fathometer.instruments import gradient_gram, gradient_reach, loss_curvature, unchanged
+
+GRAM_SAMPLES = 8
+Facts = dict[str, float | None]
+
+
+def look_closer(
+    case: Case, found: Examination, evidence: Evidence, optimizer: torch.optim.Optimizer | None, thorough: bool
+) -> Evidence:
+    """Return the evidence with what a closer look adds: what is needed to decide, or all there is.
+
+    A few steps on a copy, Adam's and those of the user's own optimizer; and if `thorough`, whether the gradients of single
+    samples can be told apart, how far neighbours share theirs, and how sharp the loss is for the optimizer's step.
+    """
+    is_open, is_odd = thorough or is_undecided(evidence), optimizer is not None and (thorough or looks_odd(evidence))
+    if not (is_open or is_odd):
+        return evidence
+    facts: Facts = {}
+    with unchanged(case.model):
+        facts |= _ahead(case, found.loss_scale) if is_open else {}
+        facts |= _own_steps(case, optimizer) if optimizer is not None and is_odd else {}
+        if thorough and evidence.broken_by is None:
+            facts |= _apart(case, found) | ({} if optimizer is None else _sharpness(case, optimizer))
+    known = {name: value for name, value in facts.items() if value is not None}
+    return replace(evidence, profile=replace(evidence.profile, facts={**evidence.profile.facts, **known}))
+
+
+def _ahead(case: Case, scale: float) -> Facts:
+    ahead = step_ahead(case, scale=scale)
+    return {"ahead_left": None if ahead is None else ahead.left}
+
+
+def _own_steps(case: Case, optimizer: torch.optim.Optimizer) -> Facts:
+    own = step_ahead(case, optimizer=optimizer)
+    return {} if own is None else {"own_least": own.least, "own_rise": own.rise}
+
+
+def _apart(case: Case, found: Examination) -> Facts:
+    with torch.inference_mode(False):
+        gram = gradient_gram(case.model, case.batch, num_samples=GRAM_SAMPLES, seed=case.seed) if case.num_samples > 1 else None
+        reach = gradient_reach(case.model, case.inputs, found.points.points[0], seed=case.seed)
+    dtype = next(case.model.parameters()).dtype
+    return {
+        "gram_spread": None if gram is None else gram.spread,
+        "gram_floor": torch.finfo(dtype).eps ** 2,
+        "gradient_reach": None if reach is None else reach.reach,
+    }
+
+
+def _sharpness(case: Case, optimizer: torch.optim.Optimizer) -> Facts:
+    found = loss_curvature(case.model, lambda: run_or_explain(case), case.loss_of, optimizer, num_products=1, seed=case.seed)
+    return {} if found is None else {"overshoot": found.overshoot, "progress": found.progress, "sharpness": found.sharpness}

@@ -1,0 +1,93 @@
+"""Remedies that change what stands in a block: branch, norm, residual."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from torch import nn
+
+from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.evidence import has_stream
+from fathometer.diagnosis.examine import Examination
+from fathometer.diagnosis.remedies import weights, wiring
+from fathometer.diagnosis.remedies.candidate import Candidate, call_on_copy, seed_words, source
+from fathometer.diagnosis.remedies.gains import rounded, starting_gain
+from fathometer.finding import Remedy
+from fathometer.instruments import DepthPoint
+
+BESIDE = (nn.Sequential, nn.ModuleList)
+# Activations whose answers have a mean: what a branch that ends in one adds is the same for all samples, and adds up.
+DRIFTING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.SELU, nn.Sigmoid)
+
+
+def scale_branches(case: Case, examination: Examination) -> Candidate | None:
+    if not has_stream(examination.profile) or any(len(point.members) > 1 for point in examination.points.points):
+        return None
+    blocks = list(dict.fromkeys(point.enter for point in examination.points.points))
+    scale = rounded(len(examination.points.points) ** -0.5)
+    why = f"Each of {len(blocks)} branches adds {scale} = 1/√depth of what it did, so that the stream grows by a constant in all."
+    functions = (wiring.ScaledBranch, wiring.scale_branches)
+    arguments = {"blocks": blocks, "scale": scale}
+    return call_on_copy(
+        case, "scale_branches", "Weaker residual branches", why, 4, functions, arguments, ("hayou2021", "zhang2019")
+    )
+
+
+def zero_branches(case: Case, examination: Examination) -> Candidate | None:
+    """Start every block as the identity, where each has a stream and a last layer of its own."""
+    points = examination.points.points
+    if not has_stream(examination.profile) or any(point.start for point in points):
+        return None
+    last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
+    if len(last) < len(points):
+        return None
+    why = "A branch whose last layer is 0 adds nothing at first, and grows only as it learns."
+    arguments = {"layers": last}
+    citations = ("zhang2019", "bachlechner2021")
+    return call_on_copy(
+        case, "zero_branches", "Branches that start at zero", why, 4, (weights.zero_branches,), arguments, citations
+    )
+
+
+def _layers_in(model: nn.Module, point: DepthPoint) -> list[str]:
+    """Return the names of a block's linear and convolutional layers, in the order in which they are written."""
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return [name for name, module in model.named_modules() if isinstance(module, kinds) and point.holds(name)]
+
+
+def add_norm(case: Case, examination: Examination) -> Candidate | None:
+    inside = [name for name, module in case.model.named_modules() if type(module) is nn.Linear]
+    layers = [name for name in inside if any(point.holds(f"{name}.") for point in examination.points.points)]
+    if not layers:
+        return None
+    why = "A LayerNorm in front of each linear layer sets the size of what enters it."
+    arguments = {"layers": layers}
+    citations = ("ba2016", "xiong2020")
+    return call_on_copy(case, "add_norm", "LayerNorm before each layer", why, 5, (wiring.add_norm,), arguments, citations)
+
+
+def add_residual(case: Case, examination: Examination) -> Candidate | None:
+    points = examination.points.points
+    if has_stream(examination.profile) or len(points) < 2 or any(point.start for point in points):
+        return None
+    blocks = _separate_blocks(case.model, points)
+    drifts = any(type(case.model.get_submodule(names[-1])) in DRIFTING for names in blocks)
+    scale = rounded(len(blocks) ** (-1 if drifts else -0.5))
+    gain = starting_gain(examination.activation)
+    why = f"x + {scale}·f(x): the identity is what each block starts near, and the gradient has a straight way back."
+    code = source((wiring.Residual, wiring.add_residual, weights.initialise))
+    wrapped = f"add_residual(model, blocks={blocks!r}, scale={scale})"
+    code += f"\nmodel = initialise({wrapped}, gain={gain}{seed_words(case)})\n"
+
+    def apply(case: Case, seed: int) -> nn.Module:
+        return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, seed=seed)
+
+    remedy = Remedy("add_residual", "Residual connections", why, 6, code, ("he2015residual", "hayou2021"))
+    return Candidate(remedy, apply)
+
+
+def _separate_blocks(model: nn.Module, points: Sequence[DepthPoint]) -> list[list[str]]:
+    """Return the modules of each block that one wrapper may hold: all where they stand side by side, else the first."""
+    homes = [{name.rpartition(".")[0] for name in point.members} for point in points]
+    ids = [id(model.get_submodule(name)) for point in points for name in point.members]
+    beside = all(len(home) == 1 and isinstance(model.get_submodule(min(home)), BESIDE) for home in homes)
+    return [list(point.members) if beside and len(ids) == len(set(ids)) else [point.enter] for point in points]

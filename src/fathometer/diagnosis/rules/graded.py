@@ -1,0 +1,65 @@
+"""From a trouble that adds to the strain to a finding, by its root."""
+
+from math import inf
+
+from fathometer.diagnosis.evidence import Evidence, has_stream
+from fathometer.diagnosis.limits import MOST_DECADES, NAMED, STRAIN, depth_share, settled, shares
+from fathometer.figures.numbers import power_text
+from fathometer.finding import Finding
+
+INITIALISE = ("initialise", "initialise_orthogonal", "initialise_by_measurement")
+BRANCHES = ("scale_branches", *INITIALISE, "add_norm")
+STRONG_BRANCH = 0.9  # a block that adds about as much as it receives doubles the stream each time
+
+
+def graded(
+    evidence: Evidence,
+    trouble: str,
+    number: float,
+    sentence: str,
+    column: str,
+    points: tuple[str, ...],
+    remedies: tuple[str, ...],
+) -> Finding | None:
+    """Return the finding of a trouble that adds to the strain, if the strain is too much and this is a large part of it.
+
+    Its limit is the number at which the severity would begin, were all troubles to shrink together.
+    """
+    used, total = shares(evidence), settled(evidence)
+    severity = STRAIN.severity(total)
+    if severity is None or not used.get(trouble) or used[trouble] < NAMED * min(max(used.values()), 1.0):
+        return None
+    limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
+    if depth_share(evidence) >= 0.3:
+        sentence += f" {evidence.plain_depth:.0f} blocks without a residual stream cannot bear that much."
+    cause, sentence, remedies = _by_its_root(evidence, trouble, sentence, remedies)
+    return None if cause in evidence.ignored else Finding(cause, severity, sentence, number, limit, column, points, remedies)
+
+
+Named = tuple[str, str, tuple[str, ...]]
+
+
+def _by_its_root(evidence: Evidence, trouble: str, sentence: str, remedies: tuple[str, ...]) -> Named:
+    """Return the cause to name, with what says so, where what is in the blocks tells why the trouble is there."""
+    ratio, gradient = evidence.middle("branch_ratio"), trouble.endswith("_gradient")
+    if has_stream(evidence.profile):
+        if trouble == "exploding_signal" and ratio is not None and ratio > STRONG_BRANCH:
+            words = f" The middle branch adds {ratio:.2g} times what it receives."
+            return "residual_branch_imbalance", sentence + words, BRANCHES
+        if gradient and evidence.is_post_norm:
+            return "post_norm_imbalance", sentence + " The stream itself passes a norm in every block.", ("move_norm", *remedies)
+    elif trouble == "exploding_gradient" and evidence.has_batch_norm:
+        words = " Each BatchNorm multiplies the gradient, about 1.2 times a block after a ReLU, and no initialisation helps."
+        return "batchnorm_explosion", sentence + words, ("add_residual", "clip")
+    return trouble, sentence, remedies
+
+
+def times(decades: float) -> str:
+    """Return a factor of 10^decades in words a person reads.
+
+    >>> times(0.5), times(6.1)
+    ('3.2 times', '10⁶ times')
+    """
+    if decades == inf:
+        return "infinitely many times"
+    return f"{10**decades:.2g} times" if decades < 3 else f"{power_text(round(decades))} times"
