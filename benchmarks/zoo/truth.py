@@ -17,7 +17,7 @@ from fathometer.contract import call, known_targets, loss_of, split_batch
 
 Row = dict[str, Any]
 TRAINS, FAILS = 0.9, 0.5  # share of the twin's drop of the held-out loss from the best constant prediction
-CLEARLY = 0.95  # a sweep ends at a rate that reaches this
+CLEARLY = 0.93  # a sweep ends at a rate that reaches this
 UNDECIDED = 0.3  # from here to `TRAINS` more rates are tried; another rate moves the share by less than the rest
 EVERY = 10  # of so many networks one is trained with another order of batches as well
 PARTIAL = Path(__file__).parents[1] / "results" / "zoo_truth.jsonl"

@@ -23,6 +23,7 @@ COLUMNS: dict[str, str] = {
     "dead": "share of the units behind a ReLU-like activation that are 0 for every sample",
     "saturated": "share of the inputs of a saturating activation where its slope is below 1% of the largest",
     "shared": "mean correlation over units between what leaves the block and what enters it",
+    "passes": "1 where a way past all weights leads from what enters the block to what leaves it, else 0",
     "branch_ratio": "root mean square of what a residual block adds over that of what it receives",
     "token_spread": "1 minus the mean cosine between two different tokens of one sample, exact also where it is tiny",
     "attention_entropy": "entropy of the weights of attention over the log of the visible keys, in the head where it is least",

@@ -333,7 +333,7 @@ def test_a_block_and_its_inside_can_both_be_chosen() -> None:
         (["blocks"], r"blocks only holds others: it is never called itself\. Try \"blocks\.\*\"\."),
         (["spare"], r"spare is there, but nothing calls it on this batch"),
         ([], r"`layers` is \[\]\. It holds names of modules, or patterns"),
-        ([3], r"`layers` is \[3\]"),
+        ([""], r"`layers` is \['']"),
     ],
 )
 def test_patterns_that_choose_nothing_are_errors(layers: list[object], text: str) -> None:

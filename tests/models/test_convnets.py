@@ -170,7 +170,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.ModuleDict):
-    """A dictionary of layers with a forward pass of its own, as torchvision has it."""
+    """A dictionary of layers with a forward pass of its own, as libraries have it."""
 
     def __init__(self, depth: int, inner: int, growth: int) -> None:
         super().__init__({f"layer{index + 1}": DenseLayer(inner + index * growth, growth) for index in range(depth)})
@@ -197,7 +197,7 @@ def dense_net(*plan: int) -> nn.Module:
 
 
 class Basic(nn.Module):
-    """torchvision's block, which adds in place and shares one ReLU."""
+    """The usual block, which adds in place and shares one ReLU."""
 
     def __init__(self, inner: int, outer: int, stride: int) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ class Basic(nn.Module):
 
 
 def res_net(*plan: int) -> nn.Module:
-    """Return stages of torchvision's blocks, each stage a Sequential."""
+    """Return stages of the usual blocks, each stage a Sequential."""
     stages, channels = {}, 4
     for index, depth in enumerate(plan):
         outer = 4 * 2**index

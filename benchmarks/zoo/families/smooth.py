@@ -125,8 +125,8 @@ def leaky() -> list[Entry]:
     ]
 
 
-class Rooted(nn.Module):
-    """After each ReLU the root of a square, whose gradient at 0 is 0 times infinity, a division by 0, or an exponential."""
+class Careless(nn.Module):
+    """Layers with a root whose NaN is masked forward but not backward, a division by 0, or an exponential."""
 
     def __init__(self, depth: int, how: str) -> None:
         super().__init__()
@@ -136,26 +136,26 @@ class Rooted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
-            x = torch.relu(layer(x))
-            if self.how == "root of a square":
-                x = (x * x).sqrt()
+            x = layer(x)
+            if self.how == "where over a root":
+                x = torch.where(x > 0, x.sqrt(), 0.0)
             elif self.how == "share of the least":
-                x = x / x.amin(1, keepdim=True)
+                x = torch.relu(x) / torch.relu(x).amin(1, keepdim=True)
             else:
-                x = torch.exp(20 * x)
+                x = torch.exp(20 * torch.relu(x))
         return self.head(x)
 
 
 def not_finite() -> list[Entry]:
-    """Return networks whose numbers or gradients stop being finite: an infinite slope, 0/0, an exponential."""
+    """Return networks whose numbers or gradients stop being finite, one of them only on the way back."""
     family = "own arithmetic"
     healthy = {
         f"log-softmax over {d} layers": (lambda seed, d=d: nn.Sequential(drawn(stack(d)), nn.LogSoftmax(-1))) for d in (2, 5)
     }
     rows = well(family, ON, healthy)
-    for how in ("root of a square", "share of the least", "exponential"):
+    for how in ("where over a root", "share of the least", "exponential"):
         rows += ill(
-            family, ON, "non_finite", {f"{how}, {d} layers": (lambda seed, d=d, how=how: Rooted(d, how)) for d in (2, 4, 8)}
+            family, ON, "non_finite", {f"{how}, {d} layers": (lambda seed, d=d, how=how: Careless(d, how)) for d in (2, 4, 8)}
         )
     fair = {"logarithm of a softmax, readout as it is": lambda seed: drawn(stack(3))}
     rows += [replace(row, loss_fn=log_of_softmax) for row in well(family, ON, fair)]

@@ -1,4 +1,4 @@
-"""The network inside what is put around it: compiled, distributed, adapted."""
+"""The network inside its wrappers: compiled, distributed, adapted."""
 
 from torch import nn
 from torch.jit import ScriptModule

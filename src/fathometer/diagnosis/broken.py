@@ -23,6 +23,8 @@ class Broken:
 def find_broken(case: Case, sounding: Sounding) -> Broken | None:
     """Return where the first number stopped being finite, in the forward pass or in the backward pass; None if none did.
 
+    An infinity that was written as a constant, as in a mask over classes, is meant and does not count.
+
     Only where there is one is every operation of another pass looked at.
     """
     where = _seen_in(sounding)
@@ -32,8 +34,8 @@ def find_broken(case: Case, sounding: Sounding) -> Broken | None:
     try:
         found = first_non_finite(case.model, lambda: run_or_explain(case), case.loss_of, scale=sounding.scale)
     except (RuntimeError, NotImplementedError):  # an operation that cannot be listened to: the place is then only roughly known
-        found = None
-    return Broken(None, where) if found is None else Broken(found.module, _words(found))
+        return Broken(None, where)
+    return None if found is None else Broken(found.module, _words(found))
 
 
 def _seen_in(sounding: Sounding) -> str | None:

@@ -113,6 +113,25 @@ class Evidence:
         return last is not None and floor is not None and last <= 1.01 * floor
 
     @property
+    def token_decades(self) -> float | None:
+        """Return the decades of spread that the tokens of a sample have lost since they entered the first block."""
+        last, first = self.last("token_spread"), self.fact("entering_token_spread")
+        ends = self.ends("token_spread")
+        first = ends[0] if first is None and ends else first
+        if last is None or not first or not self.profile.known("attention_entropy"):
+            return None
+        return log10_ratio(first, last)
+
+    @property
+    def excess_decades(self) -> float | None:
+        """Return log10 of the first loss over that of the best constant answer, where that is known."""
+        for loss, least in (("cross_entropy", "chance_cross_entropy"), ("squared_error", "least_squared_error")):
+            first, best = self.fact(loss), self.fact(least)
+            if first is not None and best:
+                return log10_ratio(first, best)
+        return None
+
+    @property
     def rank_decades(self) -> float | None:
         """Return log10 of the effective number of directions after the first block over that after the last, or None."""
         column = self.profile.column("rank")
@@ -140,9 +159,12 @@ def without_readout(profile: DepthProfile) -> DepthProfile:
 
 
 def has_stream(profile: DepthProfile) -> bool:
-    """Return whether the blocks pass their input on: the middle one of them shares more than 0.3 with it."""
-    shared = sorted(value for _, value in profile.known("shared"))
-    return bool(shared) and shared[len(shared) // 2] > 0.3
+    """Return whether the blocks pass their input on: the middle one of them shares more than 0.3 with it.
+
+    Branches that drown their stream leave little of it to be seen: there a way past all weights, in most blocks, will do.
+    """
+    shared, passes = (sorted(value for _, value in profile.known(name)) for name in ("shared", "passes"))
+    return bool(shared) and (shared[len(shared) // 2] > 0.3 or (bool(passes) and passes[len(passes) // 2] == 1))
 
 
 def log10_ratio(first: float, last: float) -> float:

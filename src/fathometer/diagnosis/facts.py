@@ -24,8 +24,9 @@ def facts_of(case: Case, points: DepthPoints, sounding: Sounding) -> Facts:
         "input_signal": None if entering is None else second_moment(entering),
         "input_correlation": None if entering is None else correlation(entering),
         "spread_floor": sounding.spread_floor,
+        "entering_token_spread": sounding.entering_token_spread,
     }
-    return facts | _cross_entropy_facts(case, sounding)
+    return facts | _cross_entropy_facts(case, sounding) | _squared_error_facts(case, sounding)
 
 
 def _counts(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[str, int]:
@@ -60,6 +61,19 @@ def _cross_entropy_facts(case: Case, sounding: Sounding) -> Facts:
         return {}
     facts: Facts = {"cross_entropy": loss, "chance_cross_entropy": chance, "classes": rows.shape[1]}
     return facts | {"outputs_are_probabilities": int(_are_probabilities(rows))}
+
+
+def _squared_error_facts(case: Case, sounding: Sounding) -> Facts:
+    """Return the squared error of the outputs over that of the best constant, where the loss is one on any scale."""
+    output, targets = main_tensor(sounding.output), case.targets
+    if output is None or not isinstance(targets, Tensor) or not targets.is_floating_point() or output.shape != targets.shape:
+        return {}
+    values, wanted = output.detach().double(), targets.double()
+    loss, least = float((values - wanted).square().mean()), float((wanted - wanted.mean(dim=0)).square().mean())
+    fair = float(wanted.square().mean())
+    if case.loss_fn is not None and not _is_scaled(case, sounding, loss / fair if fair else 0.0):
+        return {}
+    return {"squared_error": loss, "least_squared_error": least} if least > 0 else {}
 
 
 def _are_probabilities(rows: Tensor) -> bool:

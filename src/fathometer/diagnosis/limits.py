@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, log10
+from math import log10
 
 from fathometer.diagnosis.evidence import LEARNS, Evidence, has_stream
 from fathometer.finding.finding import Severity
@@ -42,7 +42,10 @@ class Bears:
 # Set on trained networks: JOURNAL.md, "Where the limits come from", has the command and the table.
 # Decades of second moments along depth; a share of activations for saturation.
 BEARS: dict[str, Bears] = {
-    "dead_units": Bears(1.25, 1.9),  # share in the worst block; deep ReLU blocks have 0.7 without harm of their own
+    "initial_loss": Bears(2.6, 1.2),  # decades of the first loss above that of the best constant answer
+    "unused_parameters": Bears(10.0, 0.5),  # blocks that are cut off from the loss
+    "frozen_parameters": Bears(1.1, 1.0),  # share of all parameters
+    "dead_units": Bears(1.0, 1.5),  # share in the worst block, of what is above the harmless share
     "saturation": Bears(1.05, 1.05),  # share in the worst block
     "rank_collapse": Bears(6.8, 1.7),  # decades of directions, first over last block
     "attention_entropy_collapse": Bears(1.2, 2.0),  # 1 minus the entropy of the sharpest head
@@ -52,19 +55,41 @@ BEARS: dict[str, Bears] = {
     "exploding_gradient": Bears(18.0, 0.75),
     "vanishing_gradient": Bears(15.0, 0.65),  # gradient over the size of what it pulls at, first block over last
     "correlation_collapse": Bears(13.5, 0.85),  # spread of the samples, input over last block
-    "token_rank_collapse": Bears(12.0, 0.5),  # spread of the tokens of one sample, first over last block
+    "token_rank_collapse": Bears(8.0, 0.6),  # spread of the tokens of one sample, what enters over last block
 }
+# From what size on a trouble is worth a word, where the strain is too much: in the same units.
+NOTABLE: dict[str, float] = {
+    "initial_loss": 1.0,
+    "unused_parameters": 1.0,
+    "frozen_parameters": 0.3,
+    "dead_units": 0.5,
+    "saturation": 0.4,
+    "rank_collapse": 0.8,
+    "attention_entropy_collapse": 0.6,
+    "attention_logit_growth": 1.0,
+    "exploding_signal": 2.5,
+    "vanishing_signal": 4.0,
+    "exploding_gradient": 3.0,
+    "vanishing_gradient": 3.0,
+    "correlation_collapse": 1.5,
+    "token_rank_collapse": 1.2,
+}
+DEAD_HARMLESS = 0.7  # deep ReLU blocks have this share of dead units without harm of their own
 PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it counts for this much
 PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input are a trouble by themselves
 STRAIN = Limits(0.6, 1.0)
-UNDECIDED = (0.45, 6.0)  # between these the start alone is not enough: a few steps on a copy are looked at
+UNDECIDED = (0.4, 3.0)  # between these the start alone is not enough: a few steps on a copy are looked at
 DOOMED = 1.4  # beyond it only a network that learns after all is cleared
 # What is left of the best constant answer's loss after those steps, and the strain that it stands for.
 SETTLED = ((0.0, 0.3), (0.65, 0.6), (0.97, 1.0), (1.02, 1.1))
-NAMED = 0.5  # a trouble is named when it is at least this part of the largest, or of what stops training by itself
-FADING = ("vanishing_gradient", "correlation_collapse", "token_rank_collapse")  # one trouble, seen from several sides
+NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
+# Troubles that are one, seen from several sides: the largest of them counts.
+SIDES = (
+    ("vanishing_gradient", "correlation_collapse", "token_rank_collapse", "unused_parameters"),
+    ("exploding_signal", "initial_loss"),
+    ("attention_entropy_collapse", "attention_logit_growth"),
+)
 
-LOSS_EXCESS = Limits(300.0, inf)  # nats above ln C: Adam at a large rate unlearns 100 within 200 steps
 UPDATE_LARGE = Limits(0.1, 0.5)  # one step over the weights, middle block
 UPDATE_SMALL = Limits(1e-4, 3e-5)  # the same, fastest block: 1,000 steps move the weights by 10% or 3% of their size at most
 SUSPICIOUS_UPDATE = (1e-4, 0.02)  # beyond these a few steps of the optimizer are watched on a copy
@@ -74,20 +99,33 @@ REACH_BATCH_NORM = Limits(1e-5, 0.0)  # BatchNorm over 10 layers has 3e-5 and tr
 MOST_DECADES = 40.0  # an exact zero counts as this many, and the sum stays finite
 
 
+FIRM, FIRM_FROM = ("saturation", "initial_loss"), 0.35  # what a few steps on one batch do not excuse
+
+
 def troubles(evidence: Evidence) -> dict[str, float]:
     """Return what each graded cause amounts to, at least 0, in the unit of `BEARS`; unknown and ignored ones are left out."""
     gradient, signal = evidence.relative_gradient_decades, evidence.decades("signal")
     sizes = {
+        **_at_the_start(evidence),
         **_in_blocks(evidence),
         "exploding_signal": None if signal is None else -signal,
         "vanishing_signal": signal,
         "exploding_gradient": gradient,
         "vanishing_gradient": None if gradient is None else -gradient,
         "correlation_collapse": _drawn_together(evidence, evidence.spread_decades),
-        "token_rank_collapse": evidence.decades("token_spread"),
+        "token_rank_collapse": evidence.token_decades,
     }
     known = {cause: size for cause, size in sizes.items() if size is not None and cause not in evidence.ignored}
     return {cause: min(max(size, 0.0), MOST_DECADES) for cause, size in known.items()}
+
+
+def _at_the_start(evidence: Evidence) -> dict[str, float | None]:
+    frozen, total = evidence.fact("frozen_parameters"), evidence.fact("num_parameters")
+    return {
+        "initial_loss": evidence.excess_decades,
+        "unused_parameters": evidence.fact("blocks_cut_off"),
+        "frozen_parameters": frozen / total if frozen is not None and total else None,
+    }
 
 
 def _in_blocks(evidence: Evidence) -> dict[str, float | None]:
@@ -95,7 +133,7 @@ def _in_blocks(evidence: Evidence) -> dict[str, float | None]:
     sizes = {name: None if found is None else found[1] for name, found in worst.items()}
     sharpest, logits = evidence.worst("attention_entropy", least=True), sizes["attention_logits"]
     return {
-        "dead_units": sizes["dead"],
+        "dead_units": None if sizes["dead"] is None else (sizes["dead"] - DEAD_HARMLESS) / (1 - DEAD_HARMLESS),
         "saturation": sizes["saturated"],
         "rank_collapse": evidence.rank_decades,
         "attention_entropy_collapse": None if sharpest is None else 1 - sharpest[1],
@@ -125,10 +163,15 @@ def depth_share(evidence: Evidence) -> float:
 
 
 def strain(evidence: Evidence) -> float:
-    """Return the sum of all shares; a gradient that fades and samples that draw together are one trouble seen twice."""
+    """Return the sum of all shares; of troubles that are one, seen from several sides, the largest."""
     used = shares(evidence)
-    fading = [used.pop(cause) for cause in FADING if cause in used]
-    return sum(used.values()) + max(fading, default=0.0) + depth_share(evidence)
+    one_of = [max((used.pop(cause) for cause in causes if cause in used), default=0.0) for causes in SIDES]
+    return sum(used.values()) + sum(one_of) + depth_share(evidence)
+
+
+def notable(evidence: Evidence) -> dict[str, float]:
+    """Return each trouble in units of what is worth a word."""
+    return {cause: size / NOTABLE[cause] for cause, size in troubles(evidence).items()}
 
 
 def is_undecided(evidence: Evidence) -> bool:
@@ -141,7 +184,10 @@ def settled(evidence: Evidence) -> float:
     start, left = strain(evidence), evidence.fact("ahead_left")
     if left is None or not is_undecided(evidence) or (start > DOOMED and left >= LEARNS):
         return start
-    return _between(SETTLED, left)
+    used = shares(evidence)
+    # A network that is flat can learn a batch by heart, and one that starts far off needs more steps than these.
+    firm = max((used.get(cause, 0.0) for cause in FIRM), default=0.0)
+    return max(_between(SETTLED, left), start if firm > FIRM_FROM else 0.0)
 
 
 def _between(points: tuple[tuple[float, float], ...], x: float) -> float:

@@ -36,6 +36,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "dead": ("Dead units", "share of units that are 0 for every sample"),
     "saturated": ("Saturated units", "share of inputs where the activation is flat"),
     "shared": ("Shared with the input", "correlation of what leaves a block with what enters"),
+    "passes": ("A way past the weights", "1 where the block's input reaches its output past every weight"),
     "branch_ratio": ("Branch over stream", "what a residual block adds, relative to its input"),
     "token_spread": ("Token spread", "how far apart two tokens of a sample are"),
     "attention_entropy": ("Attention entropy", "1: all keys alike, 0: one key; the sharpest head"),

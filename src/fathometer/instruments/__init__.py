@@ -8,7 +8,8 @@ from fathometer.instruments.keep import seed_generators, seeded, unchanged
 from fathometer.instruments.operations import NonFinite, first_non_finite
 from fathometer.instruments.per_sample import GradientGram, gradient_gram
 from fathometer.instruments.shattering import Shattering, gradient_reach
-from fathometer.instruments.sounding import Sounding, sound
+from fathometer.instruments.sounded import Sounding
+from fathometer.instruments.sounding import sound
 from fathometer.instruments.taps import Call, Ear, listen
 
 __all__ = [

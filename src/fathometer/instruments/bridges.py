@@ -1,4 +1,4 @@
-"""What runs between blocks and is as good a block: the bottom of a U-Net."""
+"""What runs between blocks and is as good as they: a U-Net's bottom."""
 
 from collections.abc import Collection, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Everything runs in the open: no fast path, no compiled graph hides a layer."""
+"""All runs in the open: no fast path or compiled graph hides a layer."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -26,7 +26,20 @@ def scale_branches(case: Case, examination: Examination) -> Candidate | None:
     scale = rounded(len(examination.points.points) ** -0.5)
     why = f"Each of {len(blocks)} branches adds {scale} = 1/√depth of what it did, so that the stream grows by a constant in all."
     functions = (wiring.ScaledBranch, wiring.scale_branches)
+    if examination.streams_outside:
+        return _scale_last_layers(case, examination, scale, why)
     arguments = {"blocks": blocks, "scale": scale}
+    return call_on_copy(
+        case, "scale_branches", "Weaker residual branches", why, 4, functions, arguments, ("hayou2021", "zhang2019")
+    )
+
+
+def _scale_last_layers(case: Case, examination: Examination, scale: float, why: str) -> Candidate | None:
+    """Scale branches that are added to their stream outside of the blocks: by the weights of their last layers."""
+    last = [names[-1] for point in examination.points.points if (names := _layers_in(case.model, point))]
+    if not last:
+        return None
+    functions, arguments = (weights.scale_layers,), {"layers": last, "factor": scale}
     return call_on_copy(
         case, "scale_branches", "Weaker residual branches", why, 4, functions, arguments, ("hayou2021", "zhang2019")
     )

@@ -84,6 +84,15 @@ def shrink_queries(model: nn.Module, layers: Sequence[str], factor: float) -> nn
     return model
 
 
+def scale_layers(model: nn.Module, layers: Sequence[str], factor: float) -> nn.Module:
+    """Multiply the weights and biases of each named layer."""
+    with torch.no_grad():
+        for name in layers:
+            for parameter in model.get_submodule(name).parameters():
+                parameter.mul_(factor)
+    return model
+
+
 def zero_branches(model: nn.Module, layers: Sequence[str]) -> nn.Module:
     """Set the last layer of each residual branch to 0, so that every block starts as the identity."""
     with torch.no_grad():

@@ -3,12 +3,14 @@
 from math import inf
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
-from fathometer.diagnosis.limits import MOST_DECADES, NAMED, STRAIN, depth_share, settled, shares
+from fathometer.diagnosis.limits import MOST_DECADES, NAMED, STRAIN, depth_share, notable, settled
 from fathometer.figures.numbers import power_text
 from fathometer.finding import Finding
 
 INITIALISE = ("initialise", "initialise_orthogonal", "initialise_by_measurement")
 BRANCHES = ("scale_branches", *INITIALISE, "add_norm")
+WELL_OVER = 4.0  # a trouble that is twice what is worth a word is named, however large another one is
+COLLAPSES = ("correlation_collapse", "token_rank_collapse", "rank_collapse")
 STRONG_BRANCH = 0.9  # a block that adds about as much as it receives doubles the stream each time
 
 
@@ -17,7 +19,7 @@ def graded(
     trouble: str,
     number: float,
     sentence: str,
-    column: str,
+    column: str | None,
     points: tuple[str, ...],
     remedies: tuple[str, ...],
 ) -> Finding | None:
@@ -25,9 +27,9 @@ def graded(
 
     Its limit is the number at which the severity would begin, were all troubles to shrink together.
     """
-    used, total = shares(evidence), settled(evidence)
+    sizes, total = notable(evidence), settled(evidence)
     severity = STRAIN.severity(total)
-    if severity is None or not used.get(trouble) or used[trouble] < NAMED * min(max(used.values()), 1.0):
+    if severity is None or not sizes.get(trouble) or sizes[trouble] < NAMED * min(max(sizes.values()), WELL_OVER):
         return None
     limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
     if depth_share(evidence) >= 0.3:
@@ -46,7 +48,7 @@ def _by_its_root(evidence: Evidence, trouble: str, sentence: str, remedies: tupl
         if trouble == "exploding_signal" and ratio is not None and ratio > STRONG_BRANCH:
             words = f" The middle branch adds {ratio:.2g} times what it receives."
             return "residual_branch_imbalance", sentence + words, BRANCHES
-        if gradient and evidence.is_post_norm:
+        if evidence.is_post_norm and (gradient or trouble in COLLAPSES):
             return "post_norm_imbalance", sentence + " The stream itself passes a norm in every block.", ("move_norm", *remedies)
     elif trouble == "exploding_gradient" and evidence.has_batch_norm:
         words = " Each BatchNorm multiplies the gradient, about 1.2 times a block after a ReLU, and no initialisation helps."

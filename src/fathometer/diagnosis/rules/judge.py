@@ -8,7 +8,7 @@ from fathometer.diagnosis.rules.along_depth import ALONG_DEPTH
 from fathometer.diagnosis.rules.apart import OF_SAMPLES
 from fathometer.diagnosis.rules.in_blocks import IN_BLOCKS
 from fathometer.diagnosis.rules.parameters import OF_PARAMETERS
-from fathometer.diagnosis.rules.start import AT_THE_START
+from fathometer.diagnosis.rules.start import AT_THE_START, initial_loss
 from fathometer.diagnosis.rules.steps import OF_STEPS
 from fathometer.finding import Finding, Verdict, decide
 from fathometer.finding.finding import SEVERITIES
@@ -16,7 +16,16 @@ from fathometer.finding.finding import SEVERITIES
 Rule = Callable[[Evidence], Finding | None]
 
 # Roots before consequences: among findings of one severity the first here is named first.
-RULES: dict[str, Rule] = {**AT_THE_START, **OF_PARAMETERS, **IN_BLOCKS, **ALONG_DEPTH, **OF_SAMPLES, **OF_STEPS}
+RULES: dict[str, Rule] = {
+    **AT_THE_START,
+    **OF_PARAMETERS,
+    **IN_BLOCKS,
+    **ALONG_DEPTH,
+    "initial_loss": initial_loss,
+    **OF_SAMPLES,
+    **OF_STEPS,
+}
+OVERFLOWS = ("exploding_signal", "residual_branch_imbalance")  # why a number may have become infinite
 MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence of the first
 
 
@@ -25,12 +34,12 @@ def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
     evidence = replace(evidence, ignored=(*evidence.ignored, *ignore))
     found = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
     found = [finding for finding in found if finding.cause not in ignore]
+    found = list({finding.cause: finding for finding in reversed(found)}.values())[::-1]  # each cause once, where it came first
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     grave = [finding for finding in found if finding.severity != "note"]
-    return [
-        *grave[: 1 if grave and _stops_all(grave[0]) else MOST_FINDINGS],
-        *(finding for finding in found if finding.severity == "note"),
-    ]
+    if grave and _stops_all(grave[0]):
+        grave = [finding for finding in grave if finding is grave[0] or finding.cause in OVERFLOWS]
+    return [*grave[:MOST_FINDINGS], *(finding for finding in found if finding.severity == "note")]
 
 
 def _stops_all(finding: Finding) -> bool:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from fathometer.diagnosis.evidence import Evidence
+from fathometer.diagnosis.rules.graded import graded
 from fathometer.finding import Finding
-
-CUT_OFF = 0.0  # a block in whose output there is a gradient, or whose output nobody reads, is not cut off
 
 
 def unused_parameters(evidence: Evidence) -> Finding | None:
@@ -18,15 +17,18 @@ def unused_parameters(evidence: Evidence) -> Finding | None:
         return _note("unused_parameters", f"The loss does not depend on {some}.", count)
     blocks = f"{cut:.0f} of {evidence.depth} {evidence.kind}"
     sentence = f"No gradient reaches {blocks}: the loss does not depend on {some}. A .detach() or no_grad() is on the way."
-    return Finding("unused_parameters", "at risk", sentence, count, CUT_OFF, "gradient", (), ("remove_detach",))
+    found = graded(evidence, "unused_parameters", cut, sentence, "gradient", (), ("remove_detach",))
+    return found or _note("unused_parameters", sentence, count)
 
 
 def frozen_parameters(evidence: Evidence) -> Finding | None:
-    """Say how many parameters are frozen: often meant, so it is a note."""
+    """Say how many parameters are frozen: a note, unless what may still move does not learn."""
     count, total = evidence.fact("frozen_parameters"), evidence.fact("num_parameters")
     if not count or not total:
         return None
-    return _note("frozen_parameters", f"{count:,.0f} of {total:,.0f} parameters are frozen.", count)
+    sentence = f"{count:,.0f} of {total:,.0f} parameters are frozen."
+    found = graded(evidence, "frozen_parameters", count / total, sentence, None, (), ("unfreeze",))
+    return found or _note("frozen_parameters", sentence, count)
 
 
 def _note(cause: str, sentence: str, count: float) -> Finding:

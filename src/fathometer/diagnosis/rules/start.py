@@ -1,11 +1,14 @@
 """What is wrong at the very start: numbers, the first guess, the loss."""
 
 from collections.abc import Callable
-from math import inf
+from math import e, inf, log, log1p
 
 from fathometer.diagnosis.evidence import Evidence
-from fathometer.diagnosis.limits import LOSS_EXCESS
-from fathometer.finding import Finding
+from fathometer.diagnosis.rules.graded import graded
+from fathometer.finding import Finding, Severity
+
+NOTED = 0.3  # decades: a first loss of twice a fair guess
+HALF_WAY = 0.5
 
 
 def non_finite(evidence: Evidence) -> Finding | None:
@@ -18,29 +21,34 @@ def non_finite(evidence: Evidence) -> Finding | None:
 
 
 def initial_loss(evidence: Evidence) -> Finding | None:
-    """Find a classifier that starts sure of wrong answers."""
-    loss, chance = evidence.fact("cross_entropy"), evidence.fact("chance_cross_entropy")
-    if loss is None or chance is None or not loss < inf:
+    """Find outputs that start sure of wrong answers: a note, unless they are too far off to be unlearnt."""
+    decades = evidence.excess_decades
+    if decades is None or decades < NOTED:
         return None
-    excess = loss - chance
-    severity = LOSS_EXCESS.severity(excess) or ("note" if excess > max(chance, 1.0) else None)
-    if severity is None:
-        return None
-    sentence = f"The cross-entropy starts at {loss:.3g}; a fair guess among the classes has {chance:.3g}."
-    return Finding("initial_loss", severity, sentence, excess, LOSS_EXCESS.at_risk, None, (), ("shrink_readout",))
+    classes = evidence.fact("cross_entropy") is not None
+    loss, fair = ("cross_entropy", "chance_cross_entropy") if classes else ("squared_error", "least_squared_error")
+    what, guess = ("cross-entropy", "a fair guess among the classes") if classes else ("squared error", "the mean target")
+    sentence = f"The {what} starts at {evidence.fact(loss):.3g}; {guess} has {evidence.fact(fair):.3g}."
+    found = graded(evidence, "initial_loss", decades, sentence, None, (), ("shrink_readout",))
+    return found or Finding("initial_loss", "note", sentence, decades, NOTED, None, (), ("shrink_readout",))
 
 
 def softmax_before_loss(evidence: Evidence) -> Finding | None:
-    """Find probabilities that are given to a cross-entropy, which takes the softmax of them once more."""
+    """Find probabilities that are given to a cross-entropy, which takes the softmax of them once more.
+
+    With C classes that loss cannot fall under log(1 + (C - 1)/e): with more than two, under half of the way from ln C to 0.
+    """
     if not evidence.fact("outputs_are_probabilities"):
         return None
     classes = evidence.fact("classes") or 2.0
-    sentence = "The outputs are probabilities, and the cross-entropy takes the softmax of them once more: its slope is small."
-    return Finding("softmax_before_loss", "at risk", sentence, 1.0, classes, None, (), ("remove_softmax",))
+    least = log1p((classes - 1) / e)
+    way = 1 - least / log(classes)
+    sentence = f"The outputs are probabilities, and the cross-entropy takes their softmax once more: it stays above {least:.2f}."
+    severity: Severity = "will not train" if way < HALF_WAY else "at risk"
+    return Finding("softmax_before_loss", severity, sentence, way, HALF_WAY, None, (), ("remove_softmax",))
 
 
 AT_THE_START: dict[str, Callable[[Evidence], Finding | None]] = {
     "non_finite": non_finite,
     "softmax_before_loss": softmax_before_loss,
-    "initial_loss": initial_loss,
 }
