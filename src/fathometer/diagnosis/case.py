@@ -7,7 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import LossFunction, batch_size, known_targets, loss_in, loss_of, output_tensor, split_batch, tensors_in
+from fathometer.contract import (
+    LossFunction,
+    batch_size,
+    known_targets,
+    loss_in,
+    loss_of,
+    output_tensor,
+    split_batch,
+    tensors_in,
+    unwrapped,
+)
 from fathometer.errors import BatchError, SpecError, kind_of
 
 
@@ -74,7 +84,7 @@ class Case:
 def make_case(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None, seed: int = 0) -> Case:
     """Return the case of a model and a batch: `(inputs, targets)`, inputs alone, or a dictionary of arguments."""
     inputs, targets = split_batch(batch)
-    case = Case(model, inputs, targets, loss_fn, seed)
+    case = Case(unwrapped(model), inputs, targets, loss_fn, seed)
     if loss_fn is not None and not callable(loss_fn):
         given = f"`loss_fn` is {loss_fn!r}" if isinstance(loss_fn, str) else f"`loss_fn` is {kind_of(loss_fn)}"
         raise BatchError(

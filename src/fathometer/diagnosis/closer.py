@@ -11,7 +11,7 @@ from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.limits import is_undecided
 from fathometer.diagnosis.rules.steps import looks_odd
-from fathometer.instruments import gradient_gram, gradient_reach, loss_curvature, unchanged
+from fathometer.instruments import gradient_gram, gradient_reach, in_the_open, loss_curvature, unchanged
 
 GRAM_SAMPLES = 8
 Facts = dict[str, float | None]
@@ -29,7 +29,7 @@ def look_closer(
     if not (is_open or is_odd):
         return evidence
     facts: Facts = {}
-    with unchanged(case.model):
+    with unchanged(case.model), in_the_open(case.model):
         facts |= _ahead(case, found.loss_scale) if is_open else {}
         facts |= _own_steps(case, optimizer) if optimizer is not None and is_odd else {}
         if thorough and evidence.broken_by is None:

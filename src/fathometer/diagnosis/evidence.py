@@ -56,8 +56,14 @@ class Evidence:
 
     @property
     def kind(self) -> str:
-        """Return what the depth points are: "layers" where no blocks repeat, else "blocks"."""
-        return "layers" if self.profile.facts.get("depth_points") == "layers" else "blocks"
+        """Return what the depth points are: "steps" through time, "layers" where no blocks repeat, else "blocks"."""
+        found = str(self.profile.facts.get("depth_points"))
+        return found if found in ("layers", "steps") else "blocks"
+
+    @property
+    def is_through_time(self) -> bool:
+        """Return whether depth is time: one module that runs again and again."""
+        return bool(self.fact("through_time"))
 
     @property
     def is_post_norm(self) -> bool:

@@ -21,6 +21,7 @@ from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
     DepthPoints,
     Sounding,
+    in_the_open,
     seed_generators,
     sound,
     unchanged,
@@ -62,7 +63,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     branch or the readout starts at zero, one or two small signed steps are taken first and the gradient is read again.
     """
     admit(case)
-    with unchanged(case.model), _as_in_training(case.model):
+    with unchanged(case.model), in_the_open(case.model), _as_in_training(case.model):
         points, feeds, output = first_look(case, layers)
         sounding = _sound(case, points)
         notes = notes_on(case, points, sounding, output)

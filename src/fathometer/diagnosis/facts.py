@@ -20,6 +20,7 @@ def facts_of(case: Case, points: DepthPoints, sounding: Sounding) -> Facts:
         "batch_size": case.num_samples,
         **_counts(case.model, points, sounding),
         "depth_points": points.found_as,
+        "through_time": int(_is_through_time(points)),
         "loss": float(sounding.loss.detach()) if sounding.loss is not None and case.has_loss(sounding.output) else None,
         "input_signal": None if entering is None else second_moment(entering),
         "input_correlation": None if entering is None else correlation(entering),
@@ -27,6 +28,11 @@ def facts_of(case: Case, points: DepthPoints, sounding: Sounding) -> Facts:
         "entering_token_spread": sounding.entering_token_spread,
     }
     return facts | _cross_entropy_facts(case, sounding) | _squared_error_facts(case, sounding)
+
+
+def _is_through_time(points: DepthPoints) -> bool:
+    """Return whether all points are runs of one and the same module: its weights learn from every one of them."""
+    return points.found_as == "steps" or (len(points.points) > 1 and len({point.modules for point in points.points}) == 1)
 
 
 def _counts(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[str, int]:

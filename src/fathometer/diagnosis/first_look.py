@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fathometer.diagnosis.admission import check_inputs_kept
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import Call, DepthPoints, find_depth_points, listen, seed_generators
+from fathometer.instruments import Call, DepthPoints, Recorder, find_depth_points, listen, seed_generators, step_by_step
 
 Feeds = frozenset[tuple[str, str]]
 
@@ -19,21 +19,22 @@ def first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, F
 
     "What feeds what" are pairs of names: the one's output, untouched, is an input of the other.
     """
-    trace: list[tuple[str, int]] = []
+    recorder = Recorder()
     feeds: set[tuple[str, str]] = set()
     made: dict[int, tuple[ref[Tensor], list[str]]] = {}
 
     def hear(call: Call) -> None:
-        trace.append((call.name, call.index))
+        recorder.leave(call)
         for value in call.inputs:
             feeds.update((maker, call.name) for maker in _makers(made, value))
         if isinstance(call.output, Tensor):
             made[id(call.output)] = (ref(call.output), [*_makers(made, call.output), call.name])
 
     seed_generators(case.seed)
-    with torch.no_grad(), listen(case.model, on_call=hear):
+    ears = {"on_enter": recorder.enter, "on_call": hear}
+    with torch.no_grad(), listen(case.model, **ears), step_by_step(case.model, **ears):
         output = check_inputs_kept(case)
-    return find_depth_points(case.model, trace, layers), frozenset(feeds), output
+    return find_depth_points(case.model, recorder.trace, layers), frozenset(feeds), output
 
 
 def _makers(made: dict[int, tuple[ref[Tensor], list[str]]], value: object) -> list[str]:

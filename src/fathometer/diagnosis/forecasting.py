@@ -77,7 +77,7 @@ def _plain_stack(model: nn.Module, examination: Examination) -> tuple[str, list[
     """Return the activation and the layers of a stack h ← φ(W h + b) in which each block feeds the next, else None."""
     activations, layers = set[str](), list[nn.Linear]()
     for point in examination.points.points:
-        inside = [m for member in point.members for m in model.get_submodule(member).modules() if not list(m.children())]
+        inside = [m for member in point.modules for m in model.get_submodule(member).modules() if not list(m.children())]
         kinds = [module for module in inside if not isinstance(module, _SILENT)]
         if len(kinds) != 2 or type(kinds[0]) is not nn.Linear or not _is_usual(kinds[1]) or point.start:
             return None

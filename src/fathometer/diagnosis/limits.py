@@ -57,6 +57,9 @@ BEARS: dict[str, Bears] = {
     "correlation_collapse": Bears(13.5, 0.85),  # spread of the samples, input over last block
     "token_rank_collapse": Bears(8.0, 0.6),  # spread of the tokens of one sample, what enters over last block
 }
+# Through time the same weights learn from every step: what matters is how fast the past is lost, in decades a step.
+BEARS_A_STEP: dict[str, Bears] = {"vanishing_gradient": Bears(0.9, 2.0), "exploding_gradient": Bears(0.3, 0.8)}
+FORGETTING = ("vanishing_signal", "exploding_signal", "correlation_collapse", "rank_collapse")  # of which a state may do some
 # From what size on a trouble is worth a word, where the strain is too much: in the same units.
 NOTABLE: dict[str, float] = {
     "initial_loss": 1.0,
@@ -115,6 +118,8 @@ def troubles(evidence: Evidence) -> dict[str, float]:
         "correlation_collapse": _drawn_together(evidence, evidence.spread_decades),
         "token_rank_collapse": evidence.token_decades,
     }
+    if evidence.is_through_time:
+        sizes = {cause: size for cause, size in sizes.items() if cause not in FORGETTING}
     known = {cause: size for cause, size in sizes.items() if size is not None and cause not in evidence.ignored}
     return {cause: min(max(size, 0.0), MOST_DECADES) for cause, size in known.items()}
 
@@ -150,7 +155,10 @@ def _drawn_together(evidence: Evidence, spread: float | None) -> float | None:
 
 def shares(evidence: Evidence) -> dict[str, float]:
     """Return what each cause uses up of what a network bears; 1 stops training by itself."""
-    used = {cause: BEARS[cause].share(size) for cause, size in troubles(evidence).items()}
+    steps = max(evidence.depth - 1, 1)
+    of_steps = {cause: Bears(bears.alone * steps, bears.shape) for cause, bears in BEARS_A_STEP.items()}
+    bears = BEARS | (of_steps if evidence.is_through_time else {})
+    used = {cause: bears[cause].share(size) for cause, size in troubles(evidence).items()}
     for cause in ("saturation", "dead_units"):
         if cause in used and has_stream(evidence.profile):
             used[cause] *= PASSES_BY
@@ -159,7 +167,7 @@ def shares(evidence: Evidence) -> dict[str, float]:
 
 def depth_share(evidence: Evidence) -> float:
     """Return what depth without a stream uses up by itself."""
-    return PLAIN_DEPTH.share(evidence.plain_depth)
+    return 0.0 if evidence.is_through_time else PLAIN_DEPTH.share(evidence.plain_depth)
 
 
 def strain(evidence: Evidence) -> float:

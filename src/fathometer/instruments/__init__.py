@@ -2,15 +2,18 @@
 
 from fathometer.instruments.accounting import Accounting, ModuleCost, TensorCost, account
 from fathometer.instruments.curvature import Curvature, loss_curvature
-from fathometer.instruments.depth_points import DepthPoint, DepthPoints, find_depth_points
+from fathometer.instruments.depth_points import DepthPoint, DepthPoints, find_depth_points, title_of
 from fathometer.instruments.geometry import as_rows, correlation, effective_rank, second_moment
+from fathometer.instruments.in_the_open import in_the_open
 from fathometer.instruments.keep import seed_generators, seeded, unchanged
 from fathometer.instruments.operations import NonFinite, first_non_finite
 from fathometer.instruments.per_sample import GradientGram, gradient_gram
+from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.shattering import Shattering, gradient_reach
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.sounding import sound
 from fathometer.instruments.taps import Call, Ear, listen
+from fathometer.instruments.trace import Recorder, Step, trace_of
 
 __all__ = [
     "Accounting",
@@ -22,8 +25,10 @@ __all__ = [
     "GradientGram",
     "ModuleCost",
     "NonFinite",
+    "Recorder",
     "Shattering",
     "Sounding",
+    "Step",
     "TensorCost",
     "account",
     "as_rows",
@@ -33,11 +38,15 @@ __all__ = [
     "first_non_finite",
     "gradient_gram",
     "gradient_reach",
+    "in_the_open",
     "listen",
     "loss_curvature",
     "second_moment",
     "seed_generators",
     "seeded",
     "sound",
+    "step_by_step",
+    "title_of",
+    "trace_of",
     "unchanged",
 ]

@@ -125,7 +125,9 @@ def _aside(unit: Tensor, other: Tensor) -> Tensor:
 
 
 def _gradients(model: nn.Module, inputs: Any, swap: _Swap, seed: int) -> Tensor | None:
-    """Return the gradient rows of all samples and neighbours, `(row, entry)`."""
+    """Return the gradient rows of all samples and neighbours, `(row, entry)`; None for steps of a fused recurrent layer."""
+    if swap.first.is_step:
+        return None
     try:
         with listen(model, [swap.first.enter], on_enter=swap, on_call=lambda call: None):
             output = output_tensor(call(model, inputs))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fathometer.contract import main_tensor
 from fathometer.instruments.depth_points import DepthPoints
 from fathometer.instruments.listener import Listener
+from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.taps import Ear, listen
 
@@ -33,6 +34,13 @@ def sound(
     with (
         listen(model, points.modules, on_enter=listener.enter, on_call=listener.leave, on_gradient=listener.gradient),
         listen(model, points.outside(model), on_enter=listener.pass_by, on_call=lambda call: None),
+        step_by_step(
+            model,
+            on_enter=listener.enter,
+            on_call=listener.leave,
+            on_gradient=listener.gradient,
+            on_activation=listener.activation,
+        ),
     ):
         with Ear(listener.hearers()):
             sounding.output = run()

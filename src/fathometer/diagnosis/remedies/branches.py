@@ -20,7 +20,7 @@ DRIFTING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.SELU, nn.Sigmoid
 
 
 def scale_branches(case: Case, examination: Examination) -> Candidate | None:
-    if not has_stream(examination.profile) or any(len(point.members) > 1 for point in examination.points.points):
+    if not has_stream(examination.profile) or any(len(point.members) > 1 or point.is_step for point in examination.points.points):
         return None
     blocks = list(dict.fromkeys(point.enter for point in examination.points.points))
     scale = rounded(len(examination.points.points) ** -0.5)
@@ -48,7 +48,7 @@ def _scale_last_layers(case: Case, examination: Examination, scale: float, why: 
 def zero_branches(case: Case, examination: Examination) -> Candidate | None:
     """Start every block as the identity, where each has a stream and a last layer of its own."""
     points = examination.points.points
-    if not has_stream(examination.profile) or any(point.start for point in points):
+    if not has_stream(examination.profile) or any(point.start or point.is_step for point in points):
         return None
     last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
     if len(last) < len(points):
@@ -80,7 +80,7 @@ def add_norm(case: Case, examination: Examination) -> Candidate | None:
 
 def add_residual(case: Case, examination: Examination) -> Candidate | None:
     points = examination.points.points
-    if has_stream(examination.profile) or len(points) < 2 or any(point.start for point in points):
+    if has_stream(examination.profile) or len(points) < 2 or any(point.start or point.is_step for point in points):
         return None
     blocks = _separate_blocks(case.model, points)
     drifts = any(type(case.model.get_submodule(names[-1])) in DRIFTING for names in blocks)
