@@ -3,7 +3,7 @@
 from collections import Counter
 
 from benchmarks.zoo.split import PARTS, entries
-from benchmarks.zoo.truth import Row, known, run
+from benchmarks.zoo.truth import Row, is_drawn, is_settled, known, run
 
 TRUTHS = ("healthy", "at risk", "will not train")
 
@@ -40,10 +40,16 @@ def _line(name: str, rows: list[Row]) -> str:
 
 def noise(rows: list[Row]) -> str:
     """Return how far another order of batches moves the share."""
-    moved = sorted(abs(row["share"] - row["again"]) for row in rows if row["again"] is not None)
+    twice = [row for row in rows if row["again"] is not None and is_drawn(row)]
+    moved = sorted(abs(row["share"] - row["again"]) for row in twice)
+    near = [row for row in rows if row["again"] is not None and not is_drawn(row)]
     if not moved:
         return "no network was trained twice"
-    return f"{len(moved)} trained twice: the share moves by {moved[len(moved) // 2]:.3f} (median), {moved[-1]:.3f} at most"
+    change = [sum(not is_settled(row) for row in group) for group in (twice, near)]
+    drawn = (
+        f"{len(twice)} drawn and trained again: the share moves by {moved[len(moved) // 2]:.3f} (median), {moved[-1]:.3f} at most"
+    )
+    return f"{drawn}, and {change[0]} change their truth; of {len(near)} more near a limit {change[1]} do"
 
 
 def all_known() -> list[Row]:

@@ -11,7 +11,7 @@ from benchmarks.zoo.networks.plain import drawn, stack
 from benchmarks.zoo.plant import biased
 from benchmarks.zoo.sequences import CONTEXT, marked_sequences, recall, reversal, successors
 from benchmarks.zoo.tasks import class_entropy
-from benchmarks.zoo.truth import known, run, sweep, truth_of
+from benchmarks.zoo.truth import is_near, is_settled, known, run, sweep, truth_of
 
 GOOD = well("a family", "digits", {"three layers": lambda seed: drawn(stack(3))})[0]
 DEAD = ill("a family", "digits", "dead_units", {"dead": lambda seed: biased(drawn(stack(6)), -5.0)})[0]
@@ -37,11 +37,20 @@ def test_what_is_known_is_not_trained_again(tmp_path: Path) -> None:
     path, said = tmp_path / "truth.jsonl", list[object]()
     path.write_text('{"name": "twin of digits", "task": "digits", "drop": 2.1}\n', encoding="utf-8")
     first = run([GOOD], path=path, say=said.append)
-    size = path.stat().st_size
+    size, lines = path.stat().st_size, len(said)
 
     assert run([GOOD], path=path, say=said.append) == first
-    assert (path.stat().st_size, len(said)) == (size, 1)
+    assert (path.stat().st_size, len(said)) == (size, lines)
     assert known(path)[GOOD.name]["truth"] == "healthy"
+
+
+@pytest.mark.parametrize(("share", "again", "settled"), [(0.88, 0.95, False), (0.99, 0.91, True), (0.88, None, True)])
+def test_a_truth_that_another_order_of_batches_changes_is_not_settled(share: float, again: float | None, settled: bool) -> None:
+    """Two shares on two sides of a limit leave the truth open; near a limit a network is trained again."""
+    row = {"share": share, "again": again, "truth": truth_of(share)}
+
+    assert is_settled(row) is settled
+    assert is_near(row) is (share == 0.88)
 
 
 def test_the_constant_loss_is_the_entropy_of_the_classes() -> None:

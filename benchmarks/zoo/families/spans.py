@@ -14,10 +14,10 @@ STRONG = ("residual_branch_imbalance", "exploding_signal", "exploding_gradient")
 def state_spaces() -> list[Entry]:
     """Return diagonal state spaces that remember, that forget, and that shout."""
     family = "state space"
-    healthy = {f"{d} layers": (lambda seed, d=d: StateSpace(d, 8)) for d in (1, 2, 4)}
+    healthy = {f"{d} layers": (lambda seed, d=d: StateSpace(d, 8)) for d in (2, 3, 5)}
     healthy |= {f"poles up to {k}": (lambda seed, k=k: StateSpace(2, 8, keep=k)) for k in (0.99, 0.9999)}
     words = {f"words, {d} layers": (lambda seed, d=d: StateSpace(d, outputs=32, low=0.05)) for d in (1, 3, 6)}
-    forgets = {f"poles up to {k}": (lambda seed, k=k: StateSpace(1, 8, keep=k, low=k / 2)) for k in (0.7, 0.4, 0.1)}
+    forgets = {f"poles up to {k}": (lambda seed, k=k: StateSpace(2, 8, keep=k, low=k / 2)) for k in (0.7, 0.4, 0.1)}
     loud = {f"readout times {f:g}": (lambda seed, f=f: loud_readout(StateSpace(2, 8), f)) for f in (300, 1e3, 1e6)}
     strong = {f"branches times {f:g}": (lambda seed, f=f: scaled(StateSpace(3, 8), f, holds="leave")) for f in (30.0, 300.0, 1e4)}
     return [

@@ -55,13 +55,13 @@ class Diagonal(nn.Module):
     `keep` is the largest pole; the smallest keeps over one step in `1 - low`.
     """
 
-    def __init__(self, inputs: int, width: int = 32, keep: float = 0.999, low: float = 0.5) -> None:
+    def __init__(self, width: int, keep: float, low: float, *, norm: bool) -> None:
         super().__init__()
-        self.enter, self.leave = nn.Linear(inputs, width), nn.Linear(width, width)
+        self.enter, self.leave = nn.Linear(width, width), nn.Linear(width, width)
         share = torch.linspace(0, 1, width)
         time_scales = (1 - low) ** -1 * ((1 - low) / (1 - keep)) ** share
         self.raw = nn.Parameter(torch.log(torch.expm1(1 / time_scales)))
-        self.norm = nn.LayerNorm(inputs)
+        self.norm = nn.LayerNorm(width) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         pole = torch.exp(-nn.functional.softplus(self.raw))
@@ -74,14 +74,17 @@ class Diagonal(nn.Module):
 
 
 class StateSpace(nn.Module):
-    """An embedding, diagonal layers, a readout: at the last step, or at every one for tokens."""
+    """An embedding, diagonal layers, a readout: at the last step, or at every one for tokens.
+
+    Tokens are normed before each layer. Numbers are not: a norm at every step would make the noise as loud as the message.
+    """
 
     def __init__(
         self, depth: int, inputs: int | None = None, outputs: int = 8, *, keep: float = 0.999, low: float = 0.5, width: int = 32
     ) -> None:
         super().__init__()
         self.embed = nn.Embedding(32, width) if inputs is None else nn.Linear(inputs, width)
-        self.layers = nn.ModuleList(Diagonal(width, width, keep, low) for _ in range(depth))
+        self.layers = nn.ModuleList(Diagonal(width, keep, low, norm=inputs is None) for _ in range(depth))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where a number stopped being finite, in words: operation, module, line."""
+"""Where a number stopped being finite: operation, module, line."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A closer look, where the first one leaves the verdict open or is not enough."""
+"""A closer look, where the first one leaves the verdict open."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What mends a network, and the proof: before, after, and what was tried."""
+"""What mends a network: before, after, and what was tried."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

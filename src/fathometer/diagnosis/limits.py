@@ -84,6 +84,7 @@ STRAIN = Limits(0.6, 1.0)
 UNDECIDED = (0.4, 3.0)  # between these the start alone is not enough: a few steps on a copy are looked at
 DOOMED = 1.4  # beyond it only a network that learns after all is cleared
 # What is left of the best constant answer's loss after those steps, and the strain that it stands for.
+MORE_TO_SHOW = 0.07  # a strain that stops training by itself is excused by clearer progress only
 SETTLED = ((0.0, 0.3), (0.65, 0.6), (0.97, 1.0), (1.02, 1.1))
 NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
 # Troubles that are one, seen from several sides: the largest of them counts.
@@ -195,7 +196,8 @@ def settled(evidence: Evidence) -> float:
     used = shares(evidence)
     # A network that is flat can learn a batch by heart, and one that starts far off needs more steps than these.
     firm = max((used.get(cause, 0.0) for cause in FIRM), default=0.0)
-    return max(_between(SETTLED, left), start if firm > FIRM_FROM else 0.0)
+    doubt = MORE_TO_SHOW if start > STRAIN.will_not_train else 0.0
+    return max(_between(SETTLED, left + doubt), start if firm > FIRM_FROM else 0.0)
 
 
 def _between(points: tuple[tuple[float, float], ...], x: float) -> float:

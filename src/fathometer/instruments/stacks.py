@@ -146,12 +146,14 @@ class Stacks:
     def _in_stages(self, group: Sequence[_Part]) -> list[list[Block]] | None:
         """Return what is held by parts of one kind that do little else than to hold blocks, as the stages of a ResNet do.
 
-        What is a chain, or a Sequential, is no more than its blocks. Of another, one that reshapes on the way, it is assumed
+        What is a chain, or a Sequential, is no more than the blocks that it lists (two attributes, as the attention and the MLP
+        of a transformer block, are parts of one). Of another, one that reshapes on the way, it is assumed
         where lists of blocks of several layers make up most of it and each block is fed with what the one before gave.
         """
         is_chain = all(isinstance(part.module, CONTAINERS) or self._is_chain(part.name) for part in group)
         singles = [[block[0] for block in self._blocks_in(part.module) if len(block) == 1] for part in group]
         held = [[name for name in names if self._may_be_staged(name, is_chain)] for names in singles]
+        held = [names if all(map(self._is_listed, names)) or self._built_alike(names) else [] for names in held]
         kinds = {likeness(self.module(name)) for names in held for name in names} - {likeness(group[0].module)}
         # Where one stage holds several blocks, the only one that another holds is a block as well.
         held = [names or list(self._of_kinds(part.module, kinds)) for names, part in zip(held, group, strict=True)]
@@ -170,9 +172,20 @@ class Stacks:
             else:
                 yield from self._of_kinds(part, kinds)
 
+    def _built_alike(self, names: Sequence[str]) -> bool:
+        """Return whether modules of one class have alike parts with weights: like wrappers of attention and MLP do not."""
+        kinds: dict[str, set[frozenset[str]]] = {}
+        for module in map(self.module, names):
+            inside = frozenset(type(part).__name__ for part in parts_of(module) if has_matrix(part))
+            kinds.setdefault(type(module).__name__, set()).add(inside)
+        return all(len(insides) == 1 for insides in kinds.values())
+
+    def _is_listed(self, name: str) -> bool:
+        return isinstance(self.module(next(above(name))), CONTAINERS)
+
     def _may_be_staged(self, name: str, is_chain: bool) -> bool:
         """Return whether a block may be one of those that a stage holds."""
-        in_list = isinstance(self.module(next(above(name))), CONTAINERS)
+        in_list = self._is_listed(name)
         return bool(parts_of(self.module(name))) and (is_chain or (in_list and self.inside[name] > 1))
 
     def _runs_again(self, part: _Part, home: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""Troubles that sit in one block: dead, flat, few directions, sharp attention."""
+"""Troubles of one block: dead, flat, few directions, sharp attention."""
 
 from collections.abc import Callable
 
