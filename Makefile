@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only bench readme clean
+.PHONY: demo test test-all test-all-only bench readme causes clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -25,6 +25,9 @@ bench: $(READY)         ## benchmarks, written to benchmarks/results
 
 readme: $(READY)        ## write the generated tables of the README anew
 	$(BIN)/python tests/house/readme.py
+
+causes: $(READY)        ## write the pages of docs/causes anew, measured now
+	$(BIN)/python tests/house/causes.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python %d.%d is too old: Fathometer needs 3.11 or newer. Try: make PYTHON=python3.11" % sys.version_info[:2])'

@@ -12,7 +12,7 @@ from benchmarks.depth_figure import depth_figure
 from benchmarks.flops import flops
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
-from benchmarks.limits import limits
+from benchmarks.preflight_cost import preflight_cost
 from fathometer.json_text import dump
 from fathometer.records import this_machine
 
@@ -25,7 +25,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "flops": flops,
     "import_time": import_time,
     "lesson": lesson,
-    "limits": limits,
+    "preflight_cost": preflight_cost,
 }
 
 

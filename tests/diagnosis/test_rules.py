@@ -299,7 +299,7 @@ def test_at_most_three_findings_are_above_a_note() -> None:
     findings = judge(case)
 
     assert len([finding for finding in findings if finding.severity != "note"]) == MOST_FINDINGS
-    assert [finding.cause for finding in findings if finding.severity == "note"] == ["initial_loss", "unused_parameters"]
+    assert [finding.cause for finding in findings if finding.severity == "note"] == ["unused_parameters", "initial_loss"]
 
 
 def test_the_worst_comes_first() -> None:

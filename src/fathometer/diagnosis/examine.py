@@ -144,8 +144,8 @@ def _values(
 def _by_block(points: DepthPoints, tensors: Mapping[str, Tensor]) -> list[float | None]:
     """Return the root mean square of all tensors that lie in each block."""
     column: list[float | None] = []
-    for point in points.points:
-        inside = [tensor for name, tensor in tensors.items() if point.holds(name)]
+    for names in points.held(tensors):
+        inside = [tensors[name] for name in names]
         square = sum(float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64)) ** 2 for tensor in inside)
         column.append((square / sum(tensor.numel() for tensor in inside)) ** 0.5 if inside else None)
     return column

@@ -39,7 +39,7 @@ def _counts(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[s
     """Return how many parameters there are, how many are frozen or not reached by the loss, and how many blocks are cut off."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     unused = {name for name, gradient in sounding.parameter_gradients.items() if gradient is None}
-    held = [[name for name in sounding.parameter_gradients if point.holds(name)] for point in points.points]
+    held = points.held(sounding.parameter_gradients)
     return {
         "num_parameters": sum(sizes.values()),
         "frozen_parameters": sum(p.numel() for p in model.parameters() if not p.requires_grad),

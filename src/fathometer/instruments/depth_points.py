@@ -10,7 +10,7 @@ from torch import nn
 
 from fathometer.errors import ModelError
 from fathometer.instruments.bridges import bridges
-from fathometer.instruments.module_kinds import has_own_matrix, is_follower, is_inside, is_leaf
+from fathometer.instruments.module_kinds import above, has_own_matrix, is_follower, is_inside, is_leaf
 from fathometer.instruments.stacks import Block, Stacks
 from fathometer.instruments.trace import Step
 
@@ -70,6 +70,18 @@ class DepthPoints:
         """Return the names of all modules to listen to, each once; steps through time are told by `step_by_step`."""
         names = (name for point in self.points for name in (point.enter, point.leave))
         return tuple(dict.fromkeys(name for name in names if not _is_step(name)))
+
+    def held(self, names: Iterable[str]) -> list[list[str]]:
+        """Return, for each point, which of these parameters or modules lie in it."""
+        homes: dict[str, list[int]] = {}
+        for index, point in enumerate(self.points):
+            for member in dict.fromkeys(point.modules):
+                homes.setdefault(member, []).append(index)
+        inside: list[list[str]] = [[] for _ in self.points]
+        for name in names:
+            for index in dict.fromkeys(index for outer in (name, *above(name)) for index in homes.get(outer, ())):
+                inside[index].append(name)
+        return inside
 
     def outside(self, model: nn.Module) -> tuple[str, ...]:
         """Return the names of the layers with weights that lie in no point: stem, readout, what is between stacks."""
