@@ -8,11 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.depth_cost import depth_cost
 from benchmarks.depth_figure import depth_figure
 from benchmarks.flops import flops
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
 from benchmarks.limits import limits
+from benchmarks.many import many, many_processes
 from fathometer.json_text import dump
 from fathometer.records import this_machine
 
@@ -21,11 +23,14 @@ Row = dict[str, Any]
 
 # A new benchmark is one file with a function that returns rows, and one line here.
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "depth_cost": depth_cost,
     "depth_figure": depth_figure,
     "flops": flops,
     "import_time": import_time,
     "lesson": lesson,
     "limits": limits,
+    "many": many,
+    "many_processes": many_processes,
 }
 
 
