@@ -15,6 +15,8 @@ from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
 from benchmarks.limits import limits
 from benchmarks.many import many, many_processes
+from benchmarks.trained import trained
+from benchmarks.training import training
 from fathometer.json_text import dump
 from fathometer.records import this_machine
 
@@ -31,6 +33,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "limits": limits,
     "many": many,
     "many_processes": many_processes,
+    "trained": trained,
+    "training": training,
 }
 
 
@@ -51,6 +55,8 @@ def _text(value: object) -> str:
     words = {None: "-", True: "yes", False: "no"}
     if value is None or isinstance(value, bool):
         return words[value]
+    if isinstance(value, list):
+        return f"{len(value)} numbers"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
