@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only bench readme causes clean
+.PHONY: demo test test-all test-all-only bench bench-many bench-train readme causes clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -22,6 +22,12 @@ test-all-only: $(READY)
 
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+bench-many: $(READY)    ## a grid of networks as stacks, against a loop
+	$(BIN)/python -m benchmarks many many_processes
+
+bench-train: $(READY)   ## tokens a second, against a plain loop and Hugging Face
+	$(BIN)/python -m benchmarks training
 
 readme: $(READY)        ## write the generated tables of the README anew
 	$(BIN)/python tests/house/readme.py

@@ -8,11 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.depth_cost import depth_cost
 from benchmarks.depth_figure import depth_figure
 from benchmarks.flops import flops
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
+from benchmarks.many import many, many_processes
 from benchmarks.preflight_cost import preflight_cost
+from benchmarks.trained import trained
+from benchmarks.training import training
+from benchmarks.zoo.score import zoo_score
+from benchmarks.zoo.table import zoo_truth
 from fathometer.json_text import dump
 from fathometer.records import this_machine
 
@@ -21,11 +27,18 @@ Row = dict[str, Any]
 
 # A new benchmark is one file with a function that returns rows, and one line here.
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "depth_cost": depth_cost,
     "depth_figure": depth_figure,
     "flops": flops,
     "import_time": import_time,
     "lesson": lesson,
+    "many": many,
+    "many_processes": many_processes,
     "preflight_cost": preflight_cost,
+    "trained": trained,
+    "training": training,
+    "zoo_score": zoo_score,
+    "zoo_truth": zoo_truth,
 }
 
 
@@ -46,6 +59,8 @@ def _text(value: object) -> str:
     words = {None: "-", True: "yes", False: "no"}
     if value is None or isinstance(value, bool):
         return words[value]
+    if isinstance(value, list):
+        return f"{len(value)} numbers"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 

@@ -1,7 +1,7 @@
-"""Fifty ReLU layers with BatchNorm, and the same on a residual stream."""
+"""Forty ReLU layers with BatchNorm, and the same on a residual stream."""
 
 import fathometer as fm
 
-model = fm.Mlp(depth=50, norm="batch")
-twin = fm.Mlp(depth=50, norm="batch", residual="pre-norm")
+model = fm.Mlp(depth=40, norm="batch")
+twin = fm.Mlp(depth=40, norm="batch", residual="pre-norm")
 faulty, healthy = fm.preflight(model), fm.preflight(twin)

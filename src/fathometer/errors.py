@@ -13,6 +13,7 @@ class FathometerError(ValueError):
     ├── SpecError       a network, preset or run that cannot exist
     ├── TargetError     a TARGET that cannot be found, read or called
     ├── BatchError      inputs or targets that do not fit the model or the loss
+    ├── DataError       data that cannot be found, read or drawn
     ├── ModelError      a module that cannot be examined
     └── RecordError     a saved result that cannot be read
     """
@@ -32,6 +33,10 @@ class TargetError(FathometerError):
 
 class BatchError(FathometerError):
     """Inputs or targets that do not fit the model or the loss."""
+
+
+class DataError(FathometerError):
+    """Data that cannot be found, read or drawn."""
 
 
 class ModelError(FathometerError):

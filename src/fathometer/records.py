@@ -7,17 +7,24 @@ from typing import Any, Literal
 
 from fathometer import json_text
 from fathometer.errors import RecordError, SpecError
+from fathometer.spec.checks import check_count, check_flag, check_known, check_positive, check_size, check_word
 
 SCHEMA = "fathometer.record/1"
-Status = Literal["finished", "stopped: loss is not finite"]
+Status = Literal["finished", "stopped: loss is not finite", "stopped: gradient is not finite"]
+PRECISIONS = ("float32", "bfloat16", "float16")
+CHECKPOINTING = ("block", "sqrt")
 
 
 @dataclass(frozen=True)
 class Asked:
     """How one network is trained: everything that, with the seed, decides the outcome.
 
-    `steps` optimizer steps on batches of `batch_size`; `warmup` of them with a rising rate; `clip` is the largest
-    gradient norm (None: off); `optimizer` is "adam", "adamw" or "sgd"; `schedule` "constant" or "cosine".
+    `steps` optimizer steps on batches of `batch_size`, each gone through in `accumulate` parts whose gradients are added;
+    `warmup` of them with a rising rate; `clip` is the largest gradient norm. `optimizer` is "adam", "adamw", "sgd" or "muon";
+    `schedule` "constant", "cosine" or "wsd", which stays and falls over the last share `decay` of the steps; both of these fall
+    to the share `final_rate` of the rate. Products are taken in `precision`, weights stay as they are. `checkpointing` keeps
+    the input of each "block" alone, or of √L segments ("sqrt"), and computes the rest again. `z_loss` weighs the squared
+    logarithm of softmax's sum, which is added to the loss. `evaluate_every` and `save_every` count steps. None is "off".
     """
 
     steps: int = 200
@@ -30,16 +37,62 @@ class Asked:
     warmup: int = 0
     clip: float | None = None
     seed: int = 0
+    decay: float = 0.2
+    final_rate: float = 0.0
+    accumulate: int = 1
+    precision: str = "float32"
+    compile: bool = False
+    checkpointing: str | None = None
+    z_loss: float | None = None
+    evaluate_every: int | None = None
+    save_every: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SpecError(f"`{name}` is {value!r}", "It must be a whole number of at least 1", f"Try {name} = 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise SpecError(f"`learning_rate` is {self.learning_rate!r}", "It must be a finite number above 0", "Try 1e-3")
-        if self.clip is not None and not self.clip > 0:
-            raise SpecError(f"`clip` is {self.clip!r}", "It must be a number above 0, or None for off", "Try clip = 1.0")
+        for name in ("steps", "batch_size", "accumulate"):
+            check_count(name, getattr(self, name))
+        for name in ("evaluate_every", "save_every"):
+            check_count(name, getattr(self, name), optional=True)
+        for name in ("warmup", "seed"):
+            _check_whole(name, getattr(self, name))
+        check_positive("learning_rate", self.learning_rate, 1e-3)
+        check_positive("clip", self.clip, 1.0, optional=True)
+        check_positive("z_loss", self.z_loss, 1e-4, optional=True)
+        for name in ("momentum", "weight_decay"):
+            check_size(name, getattr(self, name))
+        for name in ("decay", "final_rate"):
+            _check_share(name, getattr(self, name))
+        check_flag("compile", self.compile)
+        self._check_words()
+
+    def _check_words(self) -> None:
+        check_word("optimizer", self.optimizer, "adamw")
+        check_word("schedule", self.schedule, "cosine")
+        check_word("precision", self.precision, PRECISIONS[0])
+        check_known("precision", self.precision, dict.fromkeys(PRECISIONS))
+        check_word("checkpointing", self.checkpointing, CHECKPOINTING[0], optional=True)
+        check_known("checkpointing", self.checkpointing, dict.fromkeys(CHECKPOINTING))
+        if self.compile and self.checkpointing is not None:
+            raise SpecError(
+                f'`compile` is true and `checkpointing` "{self.checkpointing}"',
+                "Compiled blocks are not computed again",
+                "Turn one of them off",
+            )
+        if self.accumulate > self.batch_size:
+            raise SpecError(
+                f"`accumulate` is {self.accumulate}",
+                f"A batch of {self.batch_size} has at most that many parts",
+                f"Try accumulate = {self.batch_size}",
+            )
+
+
+def _check_whole(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise SpecError(f"`{name}` is {value!r}", "It must be a whole number of at least 0", f"Try {name} = 0")
+
+
+def _check_share(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise SpecError(f"`{name}` is {value!r}", "It is a share: a number from 0 to 1", f"Try {name} = 0.1")
 
 
 @dataclass(frozen=True)
@@ -63,7 +116,7 @@ class Record:
 
     `losses` holds the training loss of every step up to the last finite one; `held_out_loss` and `held_out_accuracy`
     (None where there is none) come from data that was not trained on; `stopped_at` is the step of the first loss that
-    was not finite, counted from 1.
+    was not finite, counted from 1, and `stopped_in` the module in which it first was not.
     """
 
     asked: Asked
@@ -75,6 +128,7 @@ class Record:
     stopped_at: int | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
     machine: Machine = field(default_factory=Machine)
+    stopped_in: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dictionary with its schema, as `from_dict` reads it."""

@@ -27,6 +27,7 @@ def model():
     return nn.Sequential(*layers, nn.Linear(16, 4)), (inputs, targets)
 """
 FILES = {"sick.py": SICK, "bare.py": WITHOUT_BATCH, "raises.py": RAISES, "net.toml": 'family = "mlp"\nhead = 3\n'}
+FILES["run.toml"] = '[network]\npreset = "mlp-5"\n[training]\nsteps = 3\n'
 PREFLIGHT = [["sick.py:model"], ["residual-50@depth=6"], ["orthogonal-tanh-50"]]
 REFUSED = [
     ["preflight", "tanh50"],
@@ -43,6 +44,11 @@ REFUSED = [
     ["preflight", "mlp-5", "--seed", "-1"],
     ["mend", "mlp-5", "--steps", "0"],
     ["mend", "mlp-5", "--code", "none/fix.py"],
+    ["train", "none.toml"],
+    ["train", "run.toml", "--set", "training.stps=3"],
+    ["train", "run.toml", "--set", "training.steps=three"],
+    ["train", "run.toml", "--set", "steps=3"],
+    ["train", "run.toml", "--resume", "previous"],
 ]
 
 

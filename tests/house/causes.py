@@ -282,6 +282,7 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
 
 
 def last_line(code: str) -> str:
+    """Return the call that a remedy's code ends with."""
     return code.rstrip().rpartition("\n")[2]
 
 

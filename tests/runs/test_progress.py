@@ -1,4 +1,4 @@
-"""The bar shows itself only on a terminal, and only when it is slow."""
+"""Progress shows itself only when it is slow: a bar on a terminal, else lines."""
 
 import sys
 from io import StringIO
@@ -19,7 +19,7 @@ class Terminal(StringIO):
 def drawn(stream: StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return what a run of three steps draws on a stream."""
     monkeypatch.setattr(sys, "stderr", stream)
-    with progress_bar(3) as advance:
+    with progress_bar(3, lambda step, loss: f"loss {loss:.3g}") as advance:
         for step in range(1, 4):
             advance(step, 0.5)
     return stream.getvalue()
@@ -39,8 +39,9 @@ def test_a_fast_run_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn(Terminal(), monkeypatch) == ""
 
 
-def test_without_a_terminal_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log file gets no bars, however slow the run."""
-    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
-
+def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log file gets no bars but a line of text now and then; a fast run leaves nothing in it."""
     assert drawn(StringIO(), monkeypatch) == ""
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
+    assert drawn(StringIO(), monkeypatch).splitlines() == [f"step {step}/3 · loss 0.5" for step in (1, 2, 3)]

@@ -12,7 +12,7 @@ from fathometer.networks import build
 from fathometer.records import Asked, Record
 from fathometer.runs import train
 from fathometer.spec import Mlp, Transformer
-from fathometer.training import loop
+from fathometer.training import course
 
 SHORT = Asked(steps=30, learning_rate=3e-3)
 
@@ -136,8 +136,8 @@ def test_an_unknown_preset_or_data_set_is_an_error() -> None:
 def test_the_optimizer_respects_the_parametrization(monkeypatch: pytest.MonkeyPatch) -> None:
     """CompleteP and depth-μP at 4 times the width and 8 times the depth: every group's rate, decay and ε. Dey et al., table 1."""
     seen: list[torch.optim.Optimizer] = []
-    make = loop.make_optimizer
-    monkeypatch.setattr(loop, "make_optimizer", lambda *given: seen.append(make(*given)) or seen[-1])
+    make = course.make_optimizer
+    monkeypatch.setattr(course, "make_optimizer", lambda *given: seen.append(make(*given)) or seen[-1])
     asked = Asked(steps=1, optimizer="adamw", learning_rate=1.0, weight_decay=1.0)
     tokens = torch.zeros(2, 4, dtype=torch.long)
     #             hidden matrices                vectors in blocks          all others

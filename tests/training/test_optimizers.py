@@ -10,7 +10,7 @@ from torch import nn
 from fathometer.errors import ModelError, SpecError
 from fathometer.parametrizations import Scale
 from fathometer.records import Asked
-from fathometer.training import OPTIMIZERS, make_optimizer, make_scheduler
+from fathometer.training import OPTIMIZERS, make_optimizer, set_rates
 
 
 @pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
@@ -25,7 +25,7 @@ def test_the_optimizer_has_what_was_asked_for(name: str, kind: type) -> None:
     assert group.get("momentum", 0.0) == asked.momentum
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"muon"}))
 def test_the_fused_step_equals_the_plain_one(name: str, seed: int) -> None:
     """Ten fused steps end where ten steps of torch's for-loop end."""
     torch.manual_seed(seed)
@@ -86,7 +86,7 @@ def test_a_schedule_keeps_the_groups_apart() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     asked = Asked(learning_rate=0.01, warmup=2)
     optimizer = make_optimizer(model, asked, {"0.weight": Scale(0.1, learning_rate_multiplier=0.5)})
-    make_scheduler(optimizer, asked)
+    set_rates(optimizer, 0, asked)
 
     assert [group["lr"] for group in optimizer.param_groups] == [0.0025, 0.005]
 

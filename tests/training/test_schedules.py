@@ -7,7 +7,7 @@ import torch
 
 from fathometer.errors import SpecError
 from fathometer.records import Asked
-from fathometer.training import make_scheduler, rate_multiplier
+from fathometer.training import SCHEDULES, rate_multiplier, set_rates
 
 
 def test_the_warm_up_rises_in_equal_parts() -> None:
@@ -30,18 +30,38 @@ def test_the_cosine_falls_to_nearly_nothing() -> None:
     assert shares == pytest.approx([(1 + cos(pi * step / 10)) / 2 for step in range(10)] + [0.0, 0.0])
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_torchs_scheduler_follows_the_function(schedule: str) -> None:
-    """The rate in the optimizer at each step is the asked one times the multiplier."""
-    asked = Asked(steps=9, warmup=3, schedule=schedule, learning_rate=0.5)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=asked.learning_rate)
-    scheduler, rates = make_scheduler(optimizer, asked), []
-    for _ in range(asked.steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
+def test_wsd_stays_and_falls_at_the_end() -> None:
+    """After the warm-up the whole rate, then a straight fall over the last share of all steps."""
+    asked = Asked(steps=20, warmup=2, schedule="wsd", decay=0.25)
+    shares = [rate_multiplier(step, asked) for step in range(2, 21)]
 
-    assert rates == pytest.approx([0.5 * rate_multiplier(step, asked) for step in range(asked.steps)])
+    assert shares == pytest.approx([1.0] * 14 + [0.8, 0.6, 0.4, 0.2, 0.0])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "wsd"])
+def test_a_schedule_ends_at_the_final_rate(schedule: str) -> None:
+    """The fall is from 1 to the final share, and goes on to no less."""
+    asked = Asked(steps=10, schedule=schedule, final_rate=0.1)
+    shares = [rate_multiplier(step, asked) for step in range(12)]
+
+    assert shares[0] == 1.0
+    assert shares[-2:] == pytest.approx([0.1, 0.1])
+    assert min(shares) >= 0.1 - 1e-12  # rounding
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_torchs_scheduler_gives_the_same_rates_bit_for_bit(schedule: str) -> None:
+    """The rates of each group are those that torch's own scheduler would set, also when set out of turn."""
+    asked = Asked(steps=9, warmup=3, schedule=schedule, learning_rate=0.5)
+    made = [torch.optim.SGD([{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in (0.5, 0.3)]) for _ in "ab"]
+    twin = torch.optim.lr_scheduler.LambdaLR(made[1], lambda step: rate_multiplier(step, asked))
+    for step in range(asked.steps):
+        set_rates(made[0], step, asked)
+        assert [group["lr"] for group in made[0].param_groups] == [group["lr"] for group in made[1].param_groups]
+        made[1].step()
+        twin.step()
+    set_rates(made[0], 0, asked)
+    assert made[0].param_groups[0]["lr"] == 0.5 * rate_multiplier(0, asked)
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest_right_one() -> None:

@@ -54,6 +54,21 @@ def test_a_record_survives_saving(original: Record) -> None:
         {"learning_rate": float("inf")},
         {"clip": 0.0},
         {"clip": -1.0},
+        {"warmup": -1},
+        {"seed": 1.5},
+        {"momentum": -0.1},
+        {"weight_decay": float("inf")},
+        {"decay": 1.01},
+        {"final_rate": -0.1},
+        {"accumulate": 0},
+        {"accumulate": 65},
+        {"z_loss": 0.0},
+        {"compile": 1},
+        {"evaluate_every": 0},
+        {"save_every": True},
+        {"optimizer": 3},
+        {"schedule": None},
+        {"checkpointing": False},
     ],
     ids=str,
 )
@@ -62,6 +77,22 @@ def test_a_run_that_cannot_be_is_a_spec_error(change: dict) -> None:
     """Counts below 1, rates that are not positive and finite, and a clip of 0 or less are refused by name."""
     with pytest.raises(SpecError, match=f"`{next(iter(change))}`"):
         Asked(**change)
+
+
+@pytest.mark.parametrize(("change", "near"), [({"precision": "bf16"}, "bfloat16"), ({"checkpointing": "sqr"}, "sqrt")])
+def test_an_unknown_word_is_answered_with_the_nearest(change: dict, near: str) -> None:
+    """Precision and checkpointing are known by name."""
+    with pytest.raises(SpecError, match=f'Did you mean "{near}"'):
+        Asked(**change)
+
+
+def test_a_record_of_before_is_read(seed: int) -> None:
+    """A table that lacks the wishes which came later has their defaults."""
+    table = Record(Asked(steps=3, seed=seed), "finished", (1.0,)).to_dict()
+    table["asked"] = {name: value for name, value in table["asked"].items() if name in ("steps", "seed")}
+    del table["stopped_in"]
+
+    assert Record.from_dict(table) == Record(Asked(steps=3, seed=seed), "finished", (1.0,))
 
 
 @pytest.mark.parametrize("table", [{}, {"schema": "fathometer.record/0"}, {"schema": None}, [], "text", None], ids=repr)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from fathometer.diagnosis.words import fix_lines, preflight_lines
 if TYPE_CHECKING:
     from fathometer.diagnosis import Fix, Preflight
     from fathometer.diagnosis.mend import Progress as OnProgress
+    from fathometer.records import Record
 
 STYLES = {"healthy": "bold green", "at risk": "bold yellow", "will not train": "bold red", "unknown": "bold magenta"}
 OUTCOMES = {"proved": "green", "did not help": "yellow", "not tried": "dim"}
@@ -41,6 +43,27 @@ def show_fix(fix: "Fix", written: Sequence[Path] = (), console: Console | None =
         console.print("\nThe code to paste:\n")
         console.print(Syntax(fix.code, "python", background_color="default") if console.is_terminal else Text(fix.code))
     _show_written(console, written)
+
+
+def show_record(record: "Record", folder: Path, console: Console | None = None) -> None:
+    """Print what came of a run, and where it is kept."""
+    console = _console(console)
+    time, steps = timedelta(seconds=round(record.seconds)), len(record.losses)
+    losses = f"loss {record.losses[0]:.3g} → {record.losses[-1]:.3g}" if steps else "no step was taken"
+    if record.stopped_at is not None:
+        what = record.status.removeprefix("stopped: ")
+        where = f", first in {record.stopped_in}" if record.stopped_in else ""
+        console.print(Text(f"Stopped before step {record.stopped_at:,}: the {what}{where}.", style="bold red"))
+    else:
+        console.print(Text(f"Trained {steps:,} steps in {time}: {losses}{_held_out(record)}.", style="bold green"))
+    console.print(f"Kept in {folder}")
+
+
+def _held_out(record: "Record") -> str:
+    if record.held_out_loss is None:
+        return ""
+    right = "" if record.held_out_accuracy is None else f", {record.held_out_accuracy:.1%} right"
+    return f"; held out {record.held_out_loss:.3g}{right}"
 
 
 @contextmanager

@@ -1,10 +1,16 @@
 """Real handwriting that every scikit-learn brings along: 8×8 digits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from fathometer.data.batches import Batches, in_order
+from fathometer.data.dataset import Pairs, class_facts
 
 HELD_OUT_SHARE = 0.2
 
@@ -17,6 +23,25 @@ class Digits:
     train_targets: Int64[Tensor, " train"]
     test_inputs: Float[Tensor, "test 64"]
     test_targets: Int64[Tensor, " test"]
+
+    @property
+    def name(self) -> str:
+        """Return the name in the catalogue."""
+        return "digits"
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Return sizes, classes and a hash, as plain values."""
+        return class_facts(self.train_inputs, self.train_targets, self.test_inputs, self.test_targets, classes=10)
+
+    def batches(self, batch_size: int, seed: int = 0, *, rank: int = 0, world: int = 1) -> Batches:
+        """Return endless batches that are shuffled anew in every epoch and resume in the middle of one."""
+        identity = self.facts["sha256"]
+        return Batches(self.train_inputs, self.train_targets, batch_size, seed, rank=rank, world=world, identity=identity)
+
+    def held_out(self, batch_size: int = 64) -> Pairs:
+        """Return an iterator over each held-out digit once, always in the same order."""
+        return in_order(self.test_inputs, self.test_targets, batch_size)
 
 
 def digits(seed: int = 0) -> Digits:

@@ -1,6 +1,20 @@
 """What comes of one network, trained as a run asks?"""
 
 from fathometer.runs.coordinate_check import CoordinateCheck, coordinate_check
+from fathometer.runs.executors import local_pool
+from fathometer.runs.many import RunsError, many
 from fathometer.runs.run import Trained, train
+from fathometer.runs.run_file import RunFile, read_run, train_file
 
-__all__ = ["CoordinateCheck", "Trained", "coordinate_check", "train"]
+__all__ = [
+    "CoordinateCheck",
+    "RunFile",
+    "RunsError",
+    "Trained",
+    "coordinate_check",
+    "local_pool",
+    "many",
+    "read_run",
+    "train",
+    "train_file",
+]

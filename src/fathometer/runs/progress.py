@@ -1,4 +1,4 @@
-"""A progress bar that shows itself only where someone is waiting."""
+"""Progress that shows itself only where someone is waiting."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,27 +6,40 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 2.0  # before a bar is drawn on a terminal
+LINE_SECONDS = 10.0  # between two lines where there is no terminal
 OnProgress = Callable[[int, int, float], object]
+Facts = Callable[[int, float], str]
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int, float], None]]:
-    """Hand out a function of (step, loss) that draws a bar on stderr, after two seconds and only on a terminal."""
-    start, bar = perf_counter(), _make_bar()
-    task = bar.add_task("training", total=total, rate=0.0, loss=float("nan"))
-    is_terminal, is_shown = sys.stderr.isatty(), False
+def progress_bar(total: int, facts: Facts) -> Iterator[Callable[[int, float], None]]:
+    """Hand out a function of (step, loss) that shows progress on stderr, with what `facts` says of a step.
+
+    On a terminal that is a bar, after two seconds; elsewhere a line of text every ten seconds.
+    """
+    if sys.stderr.isatty():
+        with _bar(total, facts) as advance:
+            yield advance
+    else:
+        yield _lines(total, facts)
+
+
+@contextmanager
+def _bar(total: int, facts: Facts) -> Iterator[Callable[[int, float], None]]:
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
+    start, bar, is_shown = perf_counter(), Progress(*columns, console=Console(stderr=True), transient=True), False
+    task = bar.add_task("training", total=total, facts="")
 
     def advance(step: int, loss: float) -> None:
         nonlocal is_shown
-        waited = perf_counter() - start
-        if is_terminal and not is_shown and waited > PATIENCE_SECONDS:
+        if not is_shown and perf_counter() - start > PATIENCE_SECONDS:
             bar.start()
             is_shown = True
         if is_shown:
-            bar.update(task, completed=step, rate=step / waited, loss=loss)
+            bar.update(task, completed=step, facts=facts(step, loss))
 
     try:
         yield advance
@@ -35,7 +48,13 @@ def progress_bar(total: int) -> Iterator[Callable[[int, float], None]]:
             bar.stop()
 
 
-def _make_bar() -> Progress:
-    facts = TextColumn("{task.fields[rate]:.0f} steps/s · loss {task.fields[loss]:.3g}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), facts, TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+def _lines(total: int, facts: Facts) -> Callable[[int, float], None]:
+    last = perf_counter()
+
+    def advance(step: int, loss: float) -> None:
+        nonlocal last
+        if perf_counter() - last > LINE_SECONDS:
+            last = perf_counter()
+            print(f"step {step:,}/{total:,} · {facts(step, loss)}", file=sys.stderr, flush=True)
+
+    return advance

@@ -1,11 +1,23 @@
 """One batch through any module: moved, answered, and judged."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import LossFunction, call, known_targets, loss_of, map_tensors, split_batch
+from fathometer.contract import (
+    LossFunction,
+    batch_size,
+    call,
+    class_rows,
+    known_targets,
+    loss_of,
+    main_tensor,
+    map_tensors,
+    split_batch,
+    take_samples,
+)
 from fathometer.errors import BatchError
 
 
@@ -26,6 +38,25 @@ def answer(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None) ->
             "Yield (inputs, targets) from the data",
         )
     return output, loss
+
+
+def log_sum_squared(output: Any, targets: Any) -> Tensor:
+    """Return the mean of (log Σ exp logits)² over the targets: what `z_loss` weighs. Chowdhery et al. 2022, PaLM, section 5."""
+    values = main_tensor(output)
+    if values is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
+        raise BatchError("The targets are no classes", "`z_loss` is about the logits of classes", "Turn it off")
+    rows = class_rows(values, targets)[targets.reshape(-1) != -100]  # torch's own mark for "no target here"
+    return torch.logsumexp(rows.float(), dim=1).square().mean()
+
+
+def parts(batch: Any, count: int) -> Iterator[tuple[Any, float]]:
+    """Yield a batch in `count` parts of (nearly) equal size, in order, each with its share of the samples."""
+    if count == 1:
+        yield batch, 1.0
+        return
+    size = batch_size(split_batch(batch)[0])
+    for rows in torch.arange(size).tensor_split(min(count, size)):
+        yield take_samples(batch, slice(int(rows[0]), int(rows[-1]) + 1)), len(rows) / size
 
 
 def move(batch: Any, device: torch.device) -> Any:

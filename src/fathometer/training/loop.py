@@ -1,35 +1,41 @@
 """One training loop for any module and any batches, with observers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from math import isfinite
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fathometer.contract import LossFunction
 from fathometer.errors import BatchError
 from fathometer.parametrizations import Scale
-from fathometer.records import Asked
-from fathometer.training.batch import answer, device_of, move
-from fathometer.training.optimizers import make_optimizer
-from fathometer.training.schedules import make_scheduler
+from fathometer.records import Asked, Status
+from fathometer.training.batch import device_of, move
+from fathometer.training.compiling import compiling
+from fathometer.training.course import Course, begin
+from fathometer.training.recompute import recomputing
+from fathometer.training.step import NotFinite, Observer, take_step
 
-Observer = Callable[[int, nn.Module, Tensor], object]
 OnNonfinite = Callable[[int, nn.Module, Any], object]
 OnStep = Callable[[int, float], object]
+_STATUS: dict[NotFinite | None, Status] = {
+    None: "finished",
+    "loss": "stopped: loss is not finite",
+    "gradient": "stopped: gradient is not finite",
+}
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What came of the steps: the finite losses, the step (from 1) of the first loss that was not, and the time."""
+    """What came of the steps: the finite losses, the step (from 1) that was not taken, and the time of all steps."""
 
     losses: tuple[float, ...]
     stopped_at: int | None
     seconds: float
+    status: Status = "finished"
 
 
 def fit(
@@ -49,35 +55,49 @@ def fit(
     cross-entropy for integer targets and mean squared error for floats where None. `scales` are the multipliers of a
     parametrization by the names of parameters: see `make_optimizer`. Steps count from 1. After each backward pass,
     before clipping, every observer is called with (step, model, loss): gradients are in the parameters. A loss
-    that is not finite ends the run before its backward pass and optimizer step, with the weights as they were:
-    `on_nonfinite` is called with (step, model, batch). `on_step` is called with (step, loss) after each step.
+    that is not finite ends the run before its backward pass and optimizer step, with the weights as they were; so does a
+    gradient, where its norm is known (see `take_step`): `on_nonfinite` is called with (step, model, batch). `on_step` is
+    called with (step, loss) after each step.
     """
-    optimizer = make_optimizer(model, asked, scales)
-    scheduler = make_scheduler(optimizer, asked)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    device, losses, stopped_at, start = device_of(model), list[float](), None, perf_counter()
-    model.train()
-    for step, batch in enumerate(islice(endless(batches), asked.steps), start=1):
-        here = move(batch, device)
-        _, loss = answer(model, here, loss_fn)
-        value = loss.item()
-        if not isfinite(value):
-            stopped_at = step
-            if on_nonfinite is not None:
-                on_nonfinite(step, model, here)
-            break
-        optimizer.zero_grad()
-        loss.backward()
-        for observer in observers:
-            observer(step, model, loss.detach())
-        if asked.clip is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, asked.clip)
-        optimizer.step()
-        scheduler.step()
-        losses.append(value)
-        if on_step is not None:
-            on_step(step, value)
-    return Fit(tuple(losses), stopped_at, perf_counter() - start)
+    course = begin(model, asked, scales)
+    return go_on(course, batches, loss_fn=loss_fn, observers=observers, on_nonfinite=on_nonfinite, on_step=on_step)
+
+
+def go_on(
+    course: Course,
+    batches: Iterable[Any],
+    *,
+    loss_fn: LossFunction | None = None,
+    observers: Sequence[Observer] = (),
+    on_nonfinite: OnNonfinite | None = None,
+    on_step: OnStep | None = None,
+) -> Fit:
+    """Train on from where a course stands to its last step, as `fit` does; the batches begin with that of the next step."""
+    start, stop = perf_counter() - course.seconds, None
+    stream = islice(endless(batches), course.asked.steps - course.step)
+    course.model.train()
+    with _prepared(course, stream, loss_fn) as ready:
+        for batch in ready:
+            stop = take_step(course, batch, loss_fn, observers)
+            course.seconds = perf_counter() - start
+            if stop is not None:
+                if on_nonfinite is not None:
+                    on_nonfinite(course.step + 1, course.model, batch)
+                break
+            if on_step is not None:
+                on_step(course.step, course.losses[-1])
+    return Fit(tuple(course.losses), None if stop is None else course.step + 1, course.seconds, _STATUS[stop])
+
+
+@contextmanager
+def _prepared(course: Course, stream: Iterator[Any], loss_fn: LossFunction | None) -> Iterator[Iterator[Any]]:
+    """Hand out the batches on the model's device, while its blocks are compiled or recomputed as asked."""
+    asked, device = course.asked, device_of(course.model)
+    ready = (move(batch, device) for batch in stream)
+    sample = next(ready, None) if asked.checkpointing == "sqrt" else None
+    begun = ready if sample is None else chain([sample], ready)
+    with compiling(course.model, asked.compile), recomputing(course.model, asked.checkpointing, sample, loss_fn=loss_fn):
+        yield begun
 
 
 def endless(batches: Iterable[Any]) -> Iterator[Any]:

@@ -1,0 +1,140 @@
+"""Tokens a second: our loop, a plain one, and Hugging Face's GPT-2."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathometer.data import find_dataset
+from fathometer.networks import build
+from fathometer.records import Asked
+from fathometer.spec import Transformer
+from fathometer.training import begin, go_on
+
+Row = dict[str, Any]
+Pairs = Iterator[tuple[Tensor, Tensor]]
+Times = list[tuple[float, float]]  # seconds of CPU and of the clock, for each round
+Loop = tuple[Callable[[Pairs], None], list[float]]  # what takes some steps, and the losses of all steps so far
+SPEC = Transformer(depth=12, width=256, heads=4, vocabulary=256, context=256)
+BATCH, RATE = 4, 1e-3
+STEPS, ROUNDS = 4, 11  # of each loop in each round, so that what else the machine does falls on all of them
+
+
+def training() -> list[Row]:
+    """Return one row for each loop: tokens a second of CPU time and of the clock, and our speed over its, paired by rounds.
+
+    All run on one thread, with the same batches, no dropout and the fused AdamW. "plain" is the least that trains our network,
+    from the same start: `same_losses` says whether its losses are ours, bit for bit. "hugging face" is GPT-2 as its
+    configuration builds it (sdpa), and again with the exact GELU, which is faster, and which ours has.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            loops = {name: make() for name, make in LOOPS.items()}
+            found = _measure(loops)
+    finally:
+        torch.set_num_threads(threads)
+    same = loops["ours"][1] == loops["plain"][1]
+    return [
+        {**_row(name, times, found["ours"]), "same_losses": same if name == "plain" else None} for name, times in found.items()
+    ]
+
+
+def _ours() -> Loop:
+    course = begin(build(SPEC), Asked(steps=1, batch_size=BATCH, optimizer="adamw", learning_rate=RATE, weight_decay=0.01))
+
+    def run(pairs: Pairs) -> None:
+        course.asked = replace(course.asked, steps=course.step + STEPS)
+        go_on(course, pairs)
+
+    return run, course.losses
+
+
+def _plain() -> Loop:
+    model = build(SPEC)
+
+    def loss(inputs: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+    return _loop(model, loss)
+
+
+def _hugging_face(activation: str) -> Loop:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = {"n_layer": SPEC.depth, "n_embd": SPEC.width, "n_head": SPEC.num_heads, "n_positions": SPEC.context}
+    off = {
+        "resid_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+        "use_cache": False,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    config = GPT2Config(**sizes, **off, vocab_size=SPEC.vocabulary, activation_function=activation, attn_implementation="sdpa")
+    model = GPT2LMHeadModel(config)
+    return _loop(model, lambda inputs, targets: model(input_ids=inputs, labels=inputs).loss)
+
+
+def _loop(model: nn.Module, loss_of: Callable[[Tensor, Tensor], Tensor]) -> Loop:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01, fused=True)
+    losses: list[float] = []
+    model.train()
+
+    def run(pairs: Pairs) -> None:
+        for _ in range(STEPS):
+            inputs, targets = next(pairs)
+            optimizer.zero_grad()
+            loss = loss_of(inputs, targets)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+
+    return run, losses
+
+
+LOOPS: dict[str, Callable[[], Loop]] = {
+    "ours": _ours,
+    "plain": _plain,
+    "hugging face": lambda: _hugging_face("gelu_new"),
+    "hugging face, exact gelu": lambda: _hugging_face("gelu"),
+}
+
+
+def _measure(loops: dict[str, Loop]) -> dict[str, Times]:
+    """Return the times of each loop for all rounds; the order turns, and a first round warms up."""
+    pairs = {name: iter(find_dataset("text", context=SPEC.context).batches(BATCH, 0)) for name in loops}
+    found = {name: Times() for name in loops}
+    for turn in range(ROUNDS + 1):
+        names = list(loops)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            seconds = _seconds(loops[name][0], pairs[name])
+            if turn > 0:
+                found[name].append(seconds)
+    return found
+
+
+def _seconds(run: Callable[[Pairs], None], pairs: Pairs) -> tuple[float, float]:
+    cpu, clock = process_time(), perf_counter()
+    run(pairs)
+    return process_time() - cpu, perf_counter() - clock
+
+
+def _row(name: str, times: Times, ours: Times) -> Row:
+    tokens = STEPS * BATCH * SPEC.context
+    ratios = sorted(cpu / own for (cpu, _), (own, _) in zip(times, ours, strict=True))
+    return {
+        "loop": name,
+        "tokens_per_cpu_second": tokens / median(cpu for cpu, _ in times),
+        "tokens_per_second": tokens / median(clock for _, clock in times),
+        "ours_over_it": median(ratios),
+        "lowest": ratios[0],
+        "highest": ratios[-1],
+        "rounds": len(times),
+    }

@@ -1,0 +1,102 @@
+"""The command trains, goes on, and says what came of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fathometer.records import Record
+from fathometer.runs import keeping
+
+FILE = """
+folder = "FOLDER/run"
+[network]
+preset = "mlp-5"
+[training]
+steps = 30
+optimizer = "adamw"
+"""
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a RUN.toml whose folder lies beside it."""
+    (tmp_path / "run.toml").write_text(FILE.replace("FOLDER", str(tmp_path)), encoding="utf-8")
+    return tmp_path / "run.toml"
+
+
+def test_a_run_ends_with_losses_held_out_and_time(file: Path, run: Command) -> None:
+    """The last lines say what came of it and where it is kept; a second time nothing is trained, and the same is said."""
+    first, second = run("train", file), run("train", file)
+
+    assert first.code == 0
+    assert first.out.startswith("Trained 30 steps in 0:00:0")
+    assert "; held out " in first.out
+    assert "% right" in first.out
+    assert first.out.rstrip().replace("\n", "").endswith(f"Kept in {file.parent / 'run'}")
+    assert second.out == first.out
+
+
+def test_json_is_the_record_and_nothing_else(file: Path, run: Command) -> None:
+    """What is printed is a record, with the changes of the command line in it."""
+    result = run("train", file, "--json", "--set", "training.steps=3", "--set", "seed=2")
+    record = Record.from_dict(json.loads(result.out))
+
+    assert (result.code, result.err) == (0, "")
+    assert (len(record.losses), record.asked.seed, record.asked.optimizer) == (3, 2, "adamw")
+
+
+def test_a_run_that_is_lost_says_where_and_ends_with_1(file: Path, run: Command) -> None:
+    """A rate far too high ends in a loss that is not finite: step and module are said."""
+    result = run("train", file, "--set", "training.optimizer=sgd", "--set", "training.learning_rate=1e30")
+
+    assert result.code == 1
+    assert result.out.startswith("Stopped before step ")
+    assert "the loss is not finite, first in blocks." in result.out
+
+
+def test_stopped_from_outside_says_that_it_goes_on(file: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with 130 and no traceback, and the same command ends the run as if nothing had been."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping.Keeping, "end", interrupted)
+        result = run("train", file)
+    assert (result.code, result.out) == (130, "")
+    assert "goes on from the latest checkpoint" in result.err
+    assert run("train", file).out.startswith("Trained 30 steps")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("none.toml",), "There is no file"),
+        (("FILE", "--set", "training.stps=3"), 'Did you mean "steps"?'),
+        (("FILE", "--set", "training.steps"), "changes nothing"),
+        (("FILE", "--resume", "previous"), "holds 0 checkpoints"),
+    ],
+)
+def test_a_mistake_is_one_paragraph_and_2(arguments: tuple[str, ...], words: str, file: Path, run: Command) -> None:
+    """On stderr, without a traceback, and nothing on stdout."""
+    result = run("train", *[str(file) if part == "FILE" else part for part in arguments])
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ")
+    assert words in result.err
+    assert "Traceback" not in result.err
+
+
+def test_another_run_in_the_folder_is_refused(file: Path, run: Command) -> None:
+    """The same file with another rate does not go on with the old run, and does not spoil it."""
+    run("train", file)
+    before = (file.parent / "run" / "run.toml").read_bytes()
+    result = run("train", file, "--set", "training.learning_rate=0.5")
+
+    assert result.code == 2
+    assert "`training.learning_rate` is 0.001 there and 0.5 here" in result.err
+    assert (file.parent / "run" / "run.toml").read_bytes() == before
