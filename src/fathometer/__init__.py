@@ -18,6 +18,7 @@ _PUBLIC = {
     "build": "fathometer.networks",
     "deepen": "fathometer.networks",
     "forecast": "fathometer.theory",
+    "many": "fathometer.runs",
     "mend": "fathometer.diagnosis",
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from fathometer.lenses import probe as probe
     from fathometer.networks import build as build
     from fathometer.networks import deepen as deepen
+    from fathometer.runs import many as many
     from fathometer.runs import train as train
     from fathometer.spec import ConvNet as ConvNet
     from fathometer.spec import Mlp as Mlp

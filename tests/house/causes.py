@@ -197,7 +197,7 @@ def both(found: Mapping[str, Any]) -> tuple[Preflight, Preflight]:
 
 
 def gather(cause: str) -> Evidence:
-    """Run the experiment of a cause, and apply to copies of its network each remedy that fits."""
+    """Run the experiment of a cause, and apply to copies of its network each remedy that fits and is named."""
     path = PAGES / f"{cause}.py"
     found = run(path)
     faulty, healthy = both(found)
@@ -205,8 +205,8 @@ def gather(cause: str) -> Evidence:
     case = case_of(found["model"], found.get("batch"))
     candidates = propose(case, examine(case, optimizer=found.get("optimizer")))
     again = partial(preflight, batch=case.batch, thorough=cause == "shattered_gradients" or None)
-    outcomes = ((candidate, outcome(candidate, case, again)) for candidate in candidates)
-    kept = tuple(row for row in outcomes if row[0].remedy.name in finding.remedies or row[1] == "healthy")
+    meant = [candidate for candidate in candidates if candidate.remedy.name in (*finding.remedies, LOOKS[cause].twin)]
+    kept = tuple((candidate, outcome(candidate, case, again)) for candidate in meant)
     return Evidence(path.read_text(encoding="utf-8"), faulty, healthy, finding, kept)
 
 
@@ -266,19 +266,19 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
         if best
         else []
     )
-    twin = next((c.remedy.title for c, _ in evidence.remedies if c.remedy.name == look.twin), None)
     command = (
         "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains each that looks healthy, and "
         "returns the first that is proved, with its whole code to paste. For a preset: `fathometer mend NAME`."
     )
-    return [
-        table,
-        *call,
-        command,
-        f"The twin above is this fix by hand: “{twin}”."
-        if twin
-        else "The twin is none of these: it changes what preflight names.",
-    ]
+    return [table, *call, command, twin(evidence, look)]
+
+
+def twin(evidence: Evidence, look: Look) -> str:
+    """Return what the twin is: one of the remedies, or one that `mend` cannot write for this network."""
+    title = next((c.remedy.title for c, _ in evidence.remedies if c.remedy.name == look.twin), None)
+    if title is None:
+        return f"The twin is `{look.twin}`, done by hand: for the way this network is written `mend` has no code for it."
+    return f"The twin above is this fix by hand: “{title}”."
 
 
 def last_line(code: str) -> str:

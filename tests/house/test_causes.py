@@ -13,7 +13,7 @@ PAGES: Path = GENERATOR["PAGES"]
 # The deepest take a few seconds each.
 SLOW = (
     "exploding_gradient", "correlation_collapse", "rank_collapse", "post_norm_imbalance", "batchnorm_explosion",
-    "shattered_gradients", "attention_entropy_collapse",
+    "shattered_gradients", "attention_entropy_collapse", "vanishing_gradient", "token_rank_collapse",
 )  # fmt: skip
 PAGE_BYTES, PICTURE_BYTES, CODE_LINES = 20_000, 40_000, 22
 

@@ -1,7 +1,6 @@
 """Where a number stopped being finite: operation, module, line."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,7 +8,7 @@ from torch import Tensor
 from fathometer.contract import main_tensor
 from fathometer.diagnosis.admission import run_or_explain
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import NonFinite, Sounding, first_non_finite, seed_generators
+from fathometer.instruments import Sounding, first_non_finite, seed_generators
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def find_broken(case: Case, sounding: Sounding) -> Broken | None:
         found = first_non_finite(case.model, lambda: run_or_explain(case), case.loss_of, scale=sounding.scale)
     except (RuntimeError, NotImplementedError):  # an operation that cannot be listened to: the place is then only roughly known
         return Broken(None, where)
-    return None if found is None else Broken(found.module, _words(found))
+    return None if found is None else Broken(found.module, found.words)
 
 
 def _seen_in(sounding: Sounding) -> str | None:
@@ -46,15 +45,6 @@ def _seen_in(sounding: Sounding) -> str | None:
         return "the loss"
     bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not _finite(gradient)]
     return f"the gradient of {bad[-1]}" if bad else None
-
-
-def _words(found: NonFinite) -> str:
-    if found.operation is None:
-        return f"{found.given or 'the inputs'}"
-    what = f"the derivative of {found.operation}" if found.in_backward else found.operation
-    where = {None: " in the loss", "": " in the model itself"}.get(found.module, f" in {found.module}")
-    line = f" ({Path(found.file).name}, line {found.line}: {found.text})" if found.file is not None and found.text else ""
-    return what + where + line
 
 
 def _finite(tensor: Tensor) -> bool:

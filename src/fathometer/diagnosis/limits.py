@@ -103,7 +103,7 @@ REACH_BATCH_NORM = Limits(1e-5, 0.0)  # BatchNorm over 10 layers has 3e-5 and tr
 MOST_DECADES = 40.0  # an exact zero counts as this many, and the sum stays finite
 
 
-FIRM, FIRM_FROM = ("saturation", "initial_loss"), 0.35  # what a few steps on one batch do not excuse
+FIRM, FIRM_FROM = ("saturation", "initial_loss", "unused_parameters"), 0.35  # what a few steps on one batch do not excuse
 
 
 def troubles(evidence: Evidence) -> dict[str, float]:

@@ -46,6 +46,16 @@ class NonFinite:
     text: str | None = None
     given: str | None = None
 
+    @property
+    def words(self) -> str:
+        """Return operation, module and line as a person would say them."""
+        if self.operation is None:
+            return self.given or "the inputs"
+        what = f"the derivative of {self.operation}" if self.in_backward else self.operation
+        where = {None: " in the loss", "": " in the model itself"}.get(self.module, f" in {self.module}")
+        line = f" ({Path(self.file).name}, line {self.line}: {self.text})" if self.file is not None and self.text else ""
+        return what + where + line
+
 
 @dataclass(frozen=True)
 class _Mark:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from fathometer.contract import call, split_batch
+from fathometer.contract import call, known_targets, loss_of, output_tensor, split_batch
+from fathometer.errors import FathometerError
 from fathometer.instruments import first_non_finite, unchanged
 from fathometer.runs.folder import Resume, RunFolder
 from fathometer.runs.meter import Meter
@@ -64,7 +65,7 @@ class Keeping:
 
     def on_nonfinite(self, step: int, model: nn.Module, batch: Any) -> None:
         """Find and log where the numbers were first not finite."""
-        self._lost.append(_where(model, batch))
+        self._lost.append(where_lost(model, batch))
         if self.folder is not None:
             self.folder.log({"step": step, "not_finite": self._lost[-1]})
 
@@ -98,15 +99,28 @@ class Keeping:
         self.folder.save(self.course, {"data": state})
 
 
-def _where(model: nn.Module, batch: Any) -> str | None:
-    """Return the module, and its kind, whose output is first not finite; else the last parameter whose gradient is not.
+def where_lost(model: nn.Module, batch: Any) -> str | None:
+    """Return the module, and the operation in it, whose result is first not finite; else a parameter whose gradient is not.
 
-    Going back, the last one is where it begins. None where all are finite: then the loss itself is not.
+    That is the last such one: going back, there it begins. None where all are finite: then the loss itself is not.
     """
+    inputs, targets = split_batch(batch)
     with unchanged(model):
-        name = first_non_finite(model, lambda: call(model, split_batch(batch)[0]))
-    if name is not None:
-        return f"{name or 'the model'} ({type(model.get_submodule(name)).__name__})"
+        found = first_non_finite(
+            model, lambda: call(model, inputs), lambda output: _end_of(output, known_targets(inputs, targets))
+        )
+    if found is not None and found.operation is not None:
+        where = "the loss" if found.module is None else found.module or "the model"
+        return f"{where} ({'the derivative of ' if found.in_backward else ''}{found.operation})"
     gradients = [(name, parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None]
     broken = [name for name, gradient in gradients if not bool(local(gradient).isfinite().all())]
     return f"the gradient of {broken[-1]}" if broken else None
+
+
+def _end_of(output: Any, targets: Any) -> Tensor:
+    """Return the default loss; the sum of the outputs where a loss function of the user's was in its place."""
+    try:
+        loss = loss_of(output, targets)
+    except FathometerError:
+        loss = None
+    return output_tensor(output).sum() if loss is None else loss

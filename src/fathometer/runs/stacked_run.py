@@ -10,7 +10,7 @@ import torch
 from fathometer.networks import MlpNetwork, build, scales
 from fathometer.parametrizations import WIDTH_AWARE
 from fathometer.records import Asked, Record, Status, this_machine
-from fathometer.runs.keeping import _where as where_lost
+from fathometer.runs.keeping import where_lost
 from fathometer.runs.stacked_data import Pair, SideBySide, Source
 from fathometer.runs.stacked_judge import judge_by_run, loss_by_run
 from fathometer.runs.stacked_network import StackedNetwork

@@ -60,7 +60,7 @@ def call_on_copy(
     last = functions[-1]
     seeded = "seed" in inspect.signature(last).parameters
     words = ", ".join(f"{key}={value!r}" for key, value in arguments.items()) + (seed_words(case) if seeded else "")
-    code = f"{source(functions)}\nmodel = {last.__name__}(model, {words})\n"
+    code = f"{source(functions)}\nmodel = {last.__name__}({', '.join(filter(None, ('model', words.removeprefix(', '))))})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
         return last(deepcopy(case.model), **arguments, **({"seed": seed} if seeded else {}))

@@ -62,4 +62,4 @@ def unfreeze(case: Case, examination: Examination) -> Candidate | None:
     if not examination.profile.facts.get("frozen_parameters"):
         return None
     why = "What is frozen cannot learn, and what follows it can only make the best of it."
-    return call_on_copy(case, "unfreeze", "Let all parameters move", why, 3, (wiring.unfreeze,), {}, ("zhang2019",))
+    return call_on_copy(case, "unfreeze", "Let all parameters move", why, 3, (wiring.unfreeze,), {}, ())

@@ -49,7 +49,11 @@ def _by_its_root(evidence: Evidence, trouble: str, sentence: str, remedies: tupl
             words = f" The middle branch adds {ratio:.2g} times what it receives."
             return "residual_branch_imbalance", sentence + words, BRANCHES
         if evidence.is_post_norm and (gradient or trouble in COLLAPSES):
-            return "post_norm_imbalance", sentence + " The stream itself passes a norm in every block.", ("move_norm", *remedies)
+            return (
+                "post_norm_imbalance",
+                sentence + " The stream itself passes a norm in every block.",
+                ("put_norm_first", *remedies),
+            )
     elif trouble == "exploding_gradient" and evidence.has_batch_norm:
         words = " Each BatchNorm multiplies the gradient, about 1.2 times a block after a ReLU, and no initialisation helps."
         return "batchnorm_explosion", sentence + words, ("add_residual", "clip")

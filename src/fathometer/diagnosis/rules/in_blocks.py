@@ -6,7 +6,7 @@ from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.rules.graded import INITIALISE, graded
 from fathometer.finding import Finding
 
-LOGITS = ("scale_queries", "initialise", "initialise_by_measurement")
+LOGITS = ("shrink_queries", "initialise", "initialise_by_measurement")
 
 
 def dead_units(evidence: Evidence) -> Finding | None:
