@@ -30,7 +30,7 @@ bench-train: $(READY)   ## tokens a second, against a plain loop and Hugging Fac
 	$(BIN)/python -m benchmarks training
 
 readme: $(READY)        ## write the generated tables of the README anew
-	$(BIN)/python tests/house/readme.py
+	$(BIN)/python -m tests.house.readme
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py

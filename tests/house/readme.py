@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.zoo.score import summary
+
 ROOT = Path(__file__).parents[2]
 # A floor of the house begins at the row of the import contract that holds this room.
 FLOOR_BEGINS = {
@@ -54,8 +56,17 @@ def lesson_table(root: Path = ROOT) -> str:
     return "\n".join([*lines, *(f"| {row['claim']} | {row['command']} | {row['number']} |" for row in rows)])
 
 
+def verdicts_table(root: Path = ROOT) -> str:
+    """Return how often verdicts and causes were right over the zoo, in both of its parts."""
+    rows = json.loads((root / "benchmarks/results/zoo_score.json").read_text(encoding="utf-8"))["rows"]
+    told = [summary([row for row in rows if row["part"] == part]).splitlines() for part in ("develop", "scored")]
+    lines = [(one.split(": ", 1), other.split(": ", 1)[1]) for one, other in zip(*told, strict=True) if not one.startswith(" ")]
+    head = ["| | families that limits were set on | families that were only scored |", "|---|---|---|"]
+    return "\n".join([*head, *(f"| {what} | {first} | {second} |" for (what, first), second in lines)])
+
+
 # A new table is one function, one line here, and its two markers in the README.
-TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table, "lesson": lesson_table}
+TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table, "lesson": lesson_table, "verdicts": verdicts_table}
 
 
 def between(text: str, name: str) -> str:

@@ -154,7 +154,11 @@ PLANTED: dict[str, Planted] = {
 }
 
 
-@pytest.mark.parametrize("name", PLANTED)
+# The deepest take seconds each: their steps ahead are through up to 200 layers.
+DEEP = ("post-norm, deep", "deep Gaussian tanh", "deep ReLU, norm without a stream")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in DEEP)) for name in PLANTED])
 def test_a_planted_fault_is_named_first_and_more_of_it_is_never_judged_milder(name: str, named_and_graded: Callable) -> None:
     """At three strengths the first finding is the fault itself, not what follows from it, and verdicts rise with it."""
     named_and_graded((preflight(make(), BATCH) for make in PLANTED[name].faulty), PLANTED[name].causes)
