@@ -13,12 +13,12 @@ test: $(READY)          ## lint, types, floors, and every fast test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 test-all: test test-all-only   ## then what is slow, and the browser
 
 test-all-only: $(READY)
-	$(BIN)/pytest -m "slow or browser"
+	$(BIN)/pytest -n 2 -m "slow or browser"
 
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -6,7 +6,8 @@ from fathometer.instruments.depth_points import DepthPoint, DepthPoints, find_de
 from fathometer.instruments.geometry import as_rows, correlation, effective_rank, second_moment
 from fathometer.instruments.in_the_open import in_the_open
 from fathometer.instruments.keep import seed_generators, seeded, unchanged
-from fathometer.instruments.operations import NonFinite, first_non_finite
+from fathometer.instruments.non_finite import NonFinite
+from fathometer.instruments.operations import first_non_finite
 from fathometer.instruments.per_sample import GradientGram, gradient_gram
 from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.shattering import Shattering, gradient_reach

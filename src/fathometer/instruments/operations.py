@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isinf
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import jaxtyping
 import torch
@@ -16,45 +16,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fathometer.contract import main_tensor, tensors_in
+from fathometer.instruments.non_finite import NonFinite, Value
 from fathometer.instruments.taps import Call, listen
 
-Value = Literal["NaN", "infinity"]
 _HOMES = (*(str(Path(package.__file__ or "").parent) for package in (torch, jaxtyping)), str(Path(__file__).parents[1]))
 # What users call the operations of which torch makes theirs; other names lose their underscores and "native".
 _NAMES = {
     "_to_copy": "to", "addmm": "linear", "mm": "matmul", "bmm": "matmul", "baddbmm": "baddbmm", "linalg_vector_norm": "norm",
 }  # fmt: skip
 _OVERWRITES = ("fill", "fill_", "copy_", "zero_", "normal_", "uniform_", "bernoulli_", "exponential_", "random_")
-
-
-@dataclass(frozen=True)
-class NonFinite:
-    """The operation whose result was the first that was not finite, though what went in was.
-
-    `operation` has torch's name ("sqrt", "div", "softmax"); with `in_backward` its own result was finite and its derivative
-    is not. `module` is the innermost that it ran in: "" is the model itself, None is outside of it, as a loss function.
-    `file`, `line` and `text` are the innermost line of source that is neither torch's nor ours, None if there is none.
-    Where no operation is to blame, `given` says what was not finite from the start: a parameter, a buffer or the inputs.
-    """
-
-    operation: str | None
-    value: Value
-    in_backward: bool = False
-    module: str | None = None
-    file: str | None = None
-    line: int | None = None
-    text: str | None = None
-    given: str | None = None
-
-    @property
-    def words(self) -> str:
-        """Return operation, module and line as a person would say them."""
-        if self.operation is None:
-            return self.given or "the inputs"
-        what = f"the derivative of {self.operation}" if self.in_backward else self.operation
-        where = {None: " in the loss", "": " in the model itself"}.get(self.module, f" in {self.module}")
-        line = f" ({Path(self.file).name}, line {self.line}: {self.text})" if self.file is not None and self.text else ""
-        return what + where + line
 
 
 @dataclass(frozen=True)
