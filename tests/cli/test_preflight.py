@@ -14,7 +14,7 @@ from fathometer.diagnosis import Preflight
 Write, Run = Callable[..., Path], Callable[..., Any]
 HEALTHY = "def target(): return net(3), (x, y)\n"
 SICK = "def target(): return net(25), (x, y)\n"
-UNKNOWN = "import fathometer as fm\ndef target(): return fm.build('orthogonal-tanh-50'), (torch.randn(1, 64), y[:1])\n"
+UNKNOWN = "import fathometer as fm\ndef target(): return fm.build('pre-norm-96@depth=8'), (torch.randn(1, 64), y[:1])\n"
 
 
 @pytest.mark.parametrize(
