@@ -135,7 +135,7 @@ def test_an_output_that_is_not_finite_is_named(plain: Plain, batch: Pair) -> Non
     check = preflight(model, batch)
 
     assert (check.verdict, check.findings[0].cause) == ("will not train", "non_finite")
-    assert "comes out of 4," in check.findings[0].sentence
+    assert "comes from linear in 4;" in check.findings[0].sentence
 
 
 def test_popping_from_the_batch_is_a_change_in_place(plain: Plain, batch: Pair) -> None:
