@@ -332,8 +332,8 @@ SICK: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
     "ReLU, gain 3": (lambda: sequential(nn.ReLU, 30, 3.0), {"exploding_signal"}, STARTS | {"add_residual"}),
     "branches times 30": (
         lambda: Blocks(lambda: Branch(30.0), 20),
-        {"exploding_signal"},
-        {"initialise_by_measurement", "scale_branches"},
+        {"residual_branch_imbalance"},
+        {"initialise_by_measurement", "scale_branches", "zero_branches"},
     ),
     "two layers in a block": (lambda: Blocks(Two, 25), {"vanishing_gradient"}, STARTS),
     "convolutions, 30 deep": (

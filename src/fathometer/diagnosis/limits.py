@@ -82,6 +82,7 @@ PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it 
 PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input are a trouble by themselves
 STRAIN = Limits(0.6, 1.0)
 UNDECIDED = (0.4, 3.0)  # between these the start alone is not enough: a few steps on a copy are looked at
+FEW = 8
 DOOMED = 1.4  # beyond it only a network that learns after all is cleared
 # What is left of the best constant answer's loss after those steps, and the strain that it stands for.
 MORE_TO_SHOW = 0.07  # a strain that stops training by itself is excused by clearer progress only
@@ -191,7 +192,8 @@ def is_undecided(evidence: Evidence) -> bool:
 def settled(evidence: Evidence) -> float:
     """Return the strain after what a few steps on a copy showed, where they were taken and the start left it open."""
     start, left = strain(evidence), evidence.fact("ahead_left")
-    if left is None or not is_undecided(evidence) or (start > DOOMED and left >= LEARNS):
+    few = (evidence.fact("batch_size") or FEW) < FEW  # a few samples are learnt by heart by nearly anything
+    if left is None or not is_undecided(evidence) or (start > DOOMED and (left >= LEARNS or few)):
         return start
     used = shares(evidence)
     # A network that is flat can learn a batch by heart, and one that starts far off needs more steps than these.
