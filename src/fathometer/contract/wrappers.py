@@ -1,5 +1,7 @@
 """The network inside its wrappers: compiled, distributed, adapted."""
 
+from typing import Any
+
 from torch import nn
 from torch.jit import ScriptModule
 
@@ -39,8 +41,9 @@ def _inside(model: nn.Module) -> nn.Module | None:
     """Return what a wrapper holds, or None."""
     lineage = type(model).__mro__
     if any(cls.__name__ == "PeftModel" for cls in lineage):
-        config = getattr(model, "active_peft_config", None)
-        given = None if getattr(config, "is_prompt_learning", False) else getattr(model, "get_base_model", lambda: None)()
+        config: Any = getattr(model, "active_peft_config", None)
+        base: Any = getattr(model, "get_base_model", lambda: None)
+        given = None if getattr(config, "is_prompt_learning", False) else base()
     else:
         names = [_WRAPPERS[cls.__name__] for cls in lineage if cls.__name__ in _WRAPPERS and cls.__module__.startswith("torch.")]
         given = getattr(model, names[0], None) if names else None

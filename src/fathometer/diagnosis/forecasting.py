@@ -91,8 +91,8 @@ def _plain_stack(model: nn.Module, examination: Examination) -> tuple[str, list[
 
 def _is_usual(module: nn.Module) -> bool:
     """Return whether this is an activation that theory knows, with torch's own slope and scale."""
-    own = type(module) in _MODULES
-    return own and getattr(module, "negative_slope", LEAKY_SLOPE) == LEAKY_SLOPE and getattr(module, "alpha", 1.0) == 1.0
+    slope, alpha = getattr(module, "negative_slope", LEAKY_SLOPE), getattr(module, "alpha", 1.0)
+    return type(module) in _MODULES and bool(slope == LEAKY_SLOPE) and bool(alpha == 1.0)
 
 
 def _feeds_straight(examination: Examination) -> bool:

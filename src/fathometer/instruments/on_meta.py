@@ -1,7 +1,7 @@
 """A twin of any module that has shapes and no numbers."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ def on_meta(model: nn.Module) -> nn.Module:
     Parameters that are one stay one, and each keeps its `requires_grad`. A module from `torch.compile` gives the twin of
     what was compiled. Raises `ModelError` for a module that cannot be copied.
     """
-    model = getattr(model, "_orig_mod", model)
+    model = cast(nn.Module, getattr(model, "_orig_mod", model))
     twins: dict[int, Any] = {}  # what `deepcopy` takes for copied already
     for module in model.modules():
         for _, tensor in tensors_in(vars(module)):

@@ -100,7 +100,7 @@ def _renumber(model: nn.Module, stack: Stack, before: int) -> None:
             for name in _PLACES_IN_A_CACHE:
                 if isinstance(getattr(module, name, None), int):
                     setattr(module, name, index)
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     if config is not None and getattr(config, "num_hidden_layers", None) == before:
         config.num_hidden_layers = len(stack)
 
