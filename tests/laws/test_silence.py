@@ -143,6 +143,17 @@ def autoencoder(activation: type[nn.Module], *widths: int) -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
+def plain(activation: type[nn.Module], depth: int, weight: float, bias: float = 0.0, width: int = WIDTH) -> nn.Module:
+    """Return a plain network with Gaussian weights and biases of these variances (of weights times the inputs)."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layer = nn.Linear(layers[-2].out_features if layers else 64, width)
+        nn.init.normal_(layer.weight, std=(weight / layer.in_features) ** 0.5)
+        nn.init.normal_(layer.bias, std=bias**0.5)
+        layers += [layer, activation()]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
 def mup_readout_at_zero() -> nn.Module:
     """Return a network under μP whose readout starts at 0."""
     model = build(Mlp(depth=6, width=128, base_width=64, init="mup"))
@@ -162,6 +173,13 @@ SOUND: dict[str, tuple[Callable[[], nn.Module], Tensor, Tensor]] = {
     "U-Net": (UNet, PICTURES, PICTURES),
     "bottleneck of 8": (lambda: autoencoder(nn.ReLU, 64, 32, 8, 32, 64), INPUTS, INPUTS),
     "bottleneck of 4, tanh, six layers": (lambda: autoencoder(nn.Tanh, 64, 32, 16, 4, 16, 32, 64), INPUTS, INPUTS),
+    "bottleneck of 8, six layers": (lambda: autoencoder(nn.ReLU, 64, 32, 16, 8, 16, 32, 64), INPUTS, INPUTS),
+    "SELU, forty layers": (lambda: plain(nn.SELU, 40, 1.0), INPUTS, CLASSES),
+    "SELU, forty layers, wide": (lambda: plain(nn.SELU, 40, 1.0, width=128), INPUTS, CLASSES),
+    "critical tanh, sixty layers": (lambda: plain(nn.Tanh, 60, 1.76095, 0.05), INPUTS, CLASSES),
+    "critical tanh, sixty layers, wide": (lambda: plain(nn.Tanh, 60, 1.76095, 0.05, width=128), INPUTS, CLASSES),
+    "critical tanh without biases, sixty layers, wide": (lambda: plain(nn.Tanh, 60, 1.0, width=128), INPUTS, CLASSES),
+    "orthogonal tanh, sixty layers": (lambda: build("orthogonal-tanh-50@depth=60"), INPUTS, CLASSES),
     "GRU, sixty steps": (lambda: Recurrent(by_cell=False), INPUTS, CLASSES),
     "GRU cell, sixty steps": (lambda: Recurrent(by_cell=True), INPUTS, CLASSES),
 }  # fmt: skip
@@ -188,6 +206,7 @@ def test_the_same_bodies_with_a_fault_are_not_silent(silent: Callable) -> None:
     """The control: branches at full strength times three, and a bottleneck that nothing passes, are heard."""
     assert not silent(preflight(build(Mlp(depth=30, residual="plain", branch_scale=3.0)), (INPUTS, CLASSES)))
     torch.manual_seed(0)
+    assert not silent(preflight(plain(nn.Tanh, 60, 1.0, 0.05), (INPUTS, CLASSES)))
     dead = autoencoder(nn.ReLU, 64, 32, 8, 32, 64)
     nn.init.constant_(dead[0].bias, -100.0)
     assert not silent(preflight(dead, (INPUTS, INPUTS)))

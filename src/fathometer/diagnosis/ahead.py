@@ -10,10 +10,10 @@ from torch import nn
 from fathometer.diagnosis.admission import run_or_explain
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.trial import TrialData, blind_loss
-from fathometer.errors import FathometerError
 from fathometer.instruments import seed_generators
 
-STEPS, RATE = 16, 3e-3  # of 8, 12 and 16 steps at 1e-3 and 3e-3, these tell most: JOURNAL.md, "What sixteen steps show"
+RATES, STEPS = (1e-3, 3e-3), 8  # of one rate or two, of 2 to 20 steps, these tell most: JOURNAL.md, "Which steps ahead"
+OWN_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Ahead:
 
     losses: tuple[float, ...]
     blind_loss: float | None = None
+    steps: int = STEPS
 
     @property
     def left(self) -> float | None:
@@ -38,41 +39,56 @@ class Ahead:
     @property
     def rise(self) -> float:
         """Return the last loss over the first; infinite where it stopped being finite."""
-        if len(self.losses) <= STEPS:
+        if len(self.losses) <= self.steps:
             return inf
         return self.losses[-1] / self.losses[0] if self.losses[0] > 0 else 1.0
 
 
-def step_ahead(case: Case, *, scale: float = 1.0, optimizer: torch.optim.Optimizer | None = None) -> Ahead | None:
-    """Take `STEPS` steps on a copy of the model, on the case's own batch, and return the losses.
+def left_ahead(case: Case, *, scale: float = 1.0) -> float | None:
+    """Return what is left of the best constant answer's loss after `STEPS` steps of Adam, at the better of two rates.
 
-    The steps are Adam's at `RATE` on the loss times `scale`, so that no unit of the loss matters; or those of (a copy of) the
-    user's own optimizer, on the loss as it is. None for a model that cannot be copied, or an optimizer that needs more than
-    a gradient.
+    The loss is multiplied by `scale`, so that no unit of it matters. A rate that is too large for a deep plain network
+    says nothing of a smaller one. None for a model that cannot be copied, or where no constant answer is known.
     """
+    blind = _blind_loss(case)
+    if blind is None:
+        return None
+    runs = [_ahead(case, None, STEPS, scale, rate) for rate in RATES]
+    known = [left for losses in runs if losses is not None and (left := Ahead(losses, blind).left) is not None]
+    return min(known, default=None)
+
+
+def own_ahead(case: Case, optimizer: torch.optim.Optimizer) -> Ahead | None:
+    """Take `OWN_STEPS` steps of a copy of the user's own optimizer, on the loss as it is; None where it cannot be copied."""
+    losses = _ahead(case, optimizer, OWN_STEPS)
+    return None if losses is None else Ahead(losses, steps=OWN_STEPS)
+
+
+def _ahead(
+    case: Case, optimizer: torch.optim.Optimizer | None, steps: int, scale: float = 1.0, rate: float = RATES[0]
+) -> tuple[float, ...] | None:
     try:
         twin, stepper = deepcopy((case.model, optimizer))
-        stepper = torch.optim.Adam(_trainable(twin), lr=RATE) if stepper is None else stepper
+        stepper = torch.optim.Adam(_trainable(twin), lr=rate, fused=True) if stepper is None else stepper
         with torch.inference_mode(False), torch.enable_grad():
-            losses = _take_steps(replace(case, model=twin.train()), stepper, scale if optimizer is None else 1.0)
+            return _take_steps(replace(case, model=twin.train()), stepper, steps, scale)
     except Exception:  # whatever it is that cannot be copied or stepped: then nothing is known about it
         return None
-    return Ahead(tuple(losses), _blind_loss(case))
 
 
-def _take_steps(case: Case, stepper: torch.optim.Optimizer, factor: float) -> list[float]:
+def _take_steps(case: Case, stepper: torch.optim.Optimizer, steps: int, factor: float) -> tuple[float, ...]:
     losses = list[float]()
-    for _ in range(STEPS + 1):
+    for _ in range(steps + 1):
         seed_generators(case.seed)
         loss = case.loss_of(run_or_explain(case))
         if not isfinite(value := float(loss.detach())):
             break
         losses.append(value)
-        if len(losses) <= STEPS:
+        if len(losses) <= steps:
             stepper.zero_grad()
             (loss * factor).backward()
             stepper.step()
-    return losses
+    return tuple(losses)
 
 
 def _trainable(model: nn.Module) -> list[nn.Parameter]:
@@ -83,5 +99,5 @@ def _blind_loss(case: Case) -> float | None:
     """Return the loss of the best constant answer on this batch; None where there is no such thing."""
     try:
         return blind_loss(case.model, TrialData((), (case.batch,), case.loss_fn))
-    except FathometerError:  # no targets, or all the same
+    except Exception:  # no targets, or all the same; or a model that takes no batch of this size
         return None

@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 
 from fathometer.diagnosis.admission import run_or_explain
-from fathometer.diagnosis.ahead import step_ahead
+from fathometer.diagnosis.ahead import left_ahead, own_ahead
+from fathometer.diagnosis.bred import bred
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.examine import Examination
@@ -22,29 +23,26 @@ def look_closer(
 ) -> Evidence:
     """Return the evidence with what a closer look adds: what is needed to decide, or all there is.
 
-    A few steps on a copy, Adam's and those of the user's own optimizer; and if `thorough`, whether the gradients of single
-    samples can be told apart, how far neighbours share theirs, and how sharp the loss is for the optimizer's step.
+    A few steps on a copy, on a batch bred from two samples, Adam's and those of the user's own optimizer; and if `thorough`,
+    whether the gradients of single samples can be told apart, how far neighbours share theirs, and how sharp the loss is for
+    the optimizer's step.
     """
     is_open, is_odd = thorough or is_undecided(evidence), optimizer is not None and (thorough or looks_odd(evidence))
     if not (is_open or is_odd):
         return evidence
     facts: Facts = {}
+    young = bred(case, int(evidence.fact("classes") or 0) or None)
     with unchanged(case.model), in_the_open(case.model):
-        facts |= _ahead(case, found.loss_scale) if is_open else {}
-        facts |= _own_steps(case, optimizer) if optimizer is not None and is_odd else {}
+        facts |= {"ahead_left": left_ahead(young, scale=found.loss_scale)} if is_open else {}
+        facts |= _own_steps(young, optimizer) if optimizer is not None and is_odd else {}
         if thorough and evidence.broken_by is None:
             facts |= _apart(case, found) | ({} if optimizer is None else _sharpness(case, optimizer))
     known = {name: value for name, value in facts.items() if value is not None}
     return replace(evidence, profile=replace(evidence.profile, facts={**evidence.profile.facts, **known}))
 
 
-def _ahead(case: Case, scale: float) -> Facts:
-    ahead = step_ahead(case, scale=scale)
-    return {"ahead_left": None if ahead is None else ahead.left}
-
-
 def _own_steps(case: Case, optimizer: torch.optim.Optimizer) -> Facts:
-    own = step_ahead(case, optimizer=optimizer)
+    own = own_ahead(case, optimizer)
     return {} if own is None else {"own_least": own.least, "own_rise": own.rise}
 
 

@@ -75,7 +75,8 @@ def _squared_error_facts(case: Case, sounding: Sounding) -> Facts:
     if output is None or not isinstance(targets, Tensor) or not targets.is_floating_point() or output.shape != targets.shape:
         return {}
     values, wanted = output.detach().double(), targets.double()
-    loss, least = float((values - wanted).square().mean()), float((wanted - wanted.mean(dim=0)).square().mean())
+    few = max(case.num_samples, 2)  # the mean of a few targets lies nearer to them than that of all would: n / (n - 1)
+    loss, least = float((values - wanted).square().mean()), float((wanted - wanted.mean(dim=0)).square().mean()) * few / (few - 1)
     fair = float(wanted.square().mean())
     if case.loss_fn is not None and not _is_scaled(case, sounding, loss / fair if fair else 0.0):
         return {}

@@ -1,10 +1,9 @@
 """How much trouble a network bears, and how troubles add up."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from math import log10
 
-from fathometer.diagnosis.evidence import LEARNS, Evidence, has_stream
+from fathometer.diagnosis.evidence import Evidence, has_stream
 from fathometer.finding.finding import Severity
 
 
@@ -79,14 +78,10 @@ NOTABLE: dict[str, float] = {
 }
 DEAD_HARMLESS = 0.7  # deep ReLU blocks have this share of dead units without harm of their own
 PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it counts for this much
-PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input are a trouble by themselves
-STRAIN = Limits(0.6, 1.0)
-UNDECIDED = (0.4, 3.0)  # between these the start alone is not enough: a few steps on a copy are looked at
-FEW = 8
-DOOMED = 1.4  # beyond it only a network that learns after all is cleared
-# What is left of the best constant answer's loss after those steps, and the strain that it stands for.
-MORE_TO_SHOW = 0.07  # a strain that stops training by itself is excused by clearer progress only
-SETTLED = ((0.0, 0.3), (0.65, 0.6), (0.97, 1.0), (1.02, 1.1))
+PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input make every other trouble worse
+DEPTH_TELLS = 0.4  # from so much strain of other troubles on, depth counts in full: a deep network without any trains
+STRAIN = Limits(0.6, 0.95)
+OPEN_TO = 3.0  # up to it a network that would not be called healthy is looked at once more: a few steps on a copy
 NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
 # Troubles that are one, seen from several sides: the largest of them counts.
 SIDES = (
@@ -168,7 +163,7 @@ def shares(evidence: Evidence) -> dict[str, float]:
 
 
 def depth_share(evidence: Evidence) -> float:
-    """Return what depth without a stream uses up by itself."""
+    """Return what depth without a stream uses up, where there is some other trouble for it to add to."""
     return 0.0 if evidence.is_through_time else PLAIN_DEPTH.share(evidence.plain_depth)
 
 
@@ -176,7 +171,8 @@ def strain(evidence: Evidence) -> float:
     """Return the sum of all shares; of troubles that are one, seen from several sides, the largest."""
     used = shares(evidence)
     one_of = [max((used.pop(cause) for cause in causes if cause in used), default=0.0) for causes in SIDES]
-    return sum(used.values()) + sum(one_of) + depth_share(evidence)
+    others = sum(used.values()) + sum(one_of)
+    return others + depth_share(evidence) * min(others / DEPTH_TELLS, 1.0)
 
 
 def notable(evidence: Evidence) -> dict[str, float]:
@@ -185,26 +181,12 @@ def notable(evidence: Evidence) -> dict[str, float]:
 
 
 def is_undecided(evidence: Evidence) -> bool:
-    """Return whether the strain at the start leaves the verdict open."""
-    return evidence.broken_by is None and UNDECIDED[0] <= strain(evidence) <= UNDECIDED[1]
+    """Return whether the start would condemn a network that a few steps may still clear."""
+    return evidence.broken_by is None and STRAIN.at_risk <= strain(evidence) <= OPEN_TO
 
 
 def settled(evidence: Evidence) -> float:
-    """Return the strain after what a few steps on a copy showed, where they were taken and the start left it open."""
-    start, left = strain(evidence), evidence.fact("ahead_left")
-    few = (evidence.fact("batch_size") or FEW) < FEW  # a few samples are learnt by heart by nearly anything
-    if left is None or not is_undecided(evidence) or (start > DOOMED and (left >= LEARNS or few)):
-        return start
-    used = shares(evidence)
-    # A network that is flat can learn a batch by heart, and one that starts far off needs more steps than these.
+    """Return the strain, or none where the start left it open and a few steps on a copy learnt their batch."""
+    start, used = strain(evidence), shares(evidence)
     firm = max((used.get(cause, 0.0) for cause in FIRM), default=0.0)
-    doubt = MORE_TO_SHOW if start > STRAIN.will_not_train else 0.0
-    return max(_between(SETTLED, left + doubt), start if firm > FIRM_FROM else 0.0)
-
-
-def _between(points: tuple[tuple[float, float], ...], x: float) -> float:
-    """Return the height at x of the line through these points; outside of them that of the nearest end."""
-    for (x0, y0), (x1, y1) in pairwise(points):
-        if x <= x1:
-            return y0 + (y1 - y0) * max(x - x0, 0.0) / (x1 - x0)
-    return points[-1][1]
+    return 0.0 if is_undecided(evidence) and evidence.learns and firm <= FIRM_FROM else start

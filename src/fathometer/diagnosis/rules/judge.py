@@ -25,6 +25,7 @@ RULES: dict[str, Rule] = {
     **OF_SAMPLES,
     **OF_STEPS,
 }
+BY_DEPTH = {*IN_BLOCKS, *ALONG_DEPTH, "initial_loss", *OF_SAMPLES}  # what a BatchNorm over a few samples makes up
 OVERFLOWS = ("exploding_signal", "residual_branch_imbalance")  # why a number may have become infinite
 MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence of the first
 
@@ -32,7 +33,8 @@ MOST_FINDINGS = 3  # above a note; what comes after the third is a consequence o
 def judge(evidence: Evidence, ignore: tuple[str, ...] = ()) -> list[Finding]:
     """Return the findings of all rules but the ignored ones, the worst first, roots before consequences."""
     evidence = replace(evidence, ignored=(*evidence.ignored, *ignore))
-    found = [finding for cause, rule in RULES.items() if cause not in ignore and (finding := rule(evidence)) is not None]
+    silent = {*ignore, *(BY_DEPTH if evidence.batch_norm_is_blind else ())}
+    found = [finding for cause, rule in RULES.items() if cause not in silent and (finding := rule(evidence)) is not None]
     found = [finding for finding in found if finding.cause not in ignore]
     found = list({finding.cause: finding for finding in reversed(found)}.values())[::-1]  # each cause once, where it came first
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
