@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("as_a_user_has_it")  # the checks make trai
 
 @pytest.fixture(scope="module")
 def sick() -> nn.Sequential:
-    """Return sixteen tanh layers of 16 units, as torch starts them."""
+    """Return eighteen tanh layers of 16 units, as torch starts them."""
     torch.manual_seed(0)
-    return nn.Sequential(*[part for _ in range(16) for part in (nn.Linear(16, 16), nn.Tanh())], nn.Linear(16, 4))
+    return nn.Sequential(*[part for _ in range(18) for part in (nn.Linear(16, 16), nn.Tanh())], nn.Linear(16, 4))
 
 
 @pytest.fixture

@@ -100,8 +100,8 @@ def test_nothing_is_wrong_in_a_flat_profile() -> None:
     [
         (STRAIN.at_risk - 0.02, None),
         (STRAIN.at_risk + 0.02, "at risk"),
-        (0.98, "at risk"),
-        (1.02, "will not train"),
+        (STRAIN.will_not_train - 0.02, "at risk"),
+        (STRAIN.will_not_train + 0.02, "will not train"),
         (3.0, "will not train"),
     ],
 )

@@ -80,7 +80,7 @@ DEAD_HARMLESS = 0.7  # deep ReLU blocks have this share of dead units without ha
 PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it counts for this much
 PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input make every other trouble worse
 DEPTH_TELLS = 0.4  # from so much strain of other troubles on, depth counts in full: a deep network without any trains
-STRAIN = Limits(0.6, 0.95)
+STRAIN = Limits(0.6, 0.9)
 OPEN_TO = 3.0  # up to it a network that would not be called healthy is looked at once more: a few steps on a copy
 NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
 # Troubles that are one, seen from several sides: the largest of them counts.
