@@ -42,7 +42,7 @@ STEPS: dict[str, Planted] = {
     "Adam, too large": Planted("update_size", (adam(100.0), adam(1.0), adam(0.1)), adam(1e-3), Mlp(depth=5)),
     "Adam, too small": Planted("update_size", (adam(1e-9), adam(1e-7), adam(1e-5)), adam(1e-3), Mlp(depth=5)),
     "SGD, too large": Planted("update_size", (sgd(100.0), sgd(10.0), sgd(1.0)), sgd(0.1), Mlp(depth=5)),
-    "SGD, across a sharp valley": Planted("curvature", (sgd(1.0), sgd(0.7), sgd(0.5)), sgd(0.1), Mlp(depth=5, width=256)),
+    "SGD, across a sharp valley": Planted("curvature", (sgd(1.0), sgd(0.7), sgd(0.55)), sgd(0.1), Mlp(depth=5, width=256)),
 }
 
 

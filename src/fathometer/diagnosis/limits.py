@@ -99,7 +99,8 @@ REACH_BATCH_NORM = Limits(1e-5, 0.0)  # BatchNorm over 10 layers has 3e-5 and tr
 MOST_DECADES = 40.0  # an exact zero counts as this many, and the sum stays finite
 
 
-FIRM, FIRM_FROM = ("saturation", "initial_loss", "unused_parameters"), 0.35  # what a few steps on one batch do not excuse
+FIRM = ("saturation", "initial_loss", "unused_parameters", "attention_entropy_collapse", "attention_logit_growth")
+FIRM_FROM = 0.35  # from so large a share on, what a few steps on one batch do not excuse
 
 
 def troubles(evidence: Evidence) -> dict[str, float]:
