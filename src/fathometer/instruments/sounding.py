@@ -53,6 +53,7 @@ def sound(
         sounding.scale = _power_of_two(1 / size, sounding.loss.dtype)
         listener.unit = (size * sounding.scale) ** 2
         _go_back(model, sounding)
+        listener.measurer.settle()
     return sounding
 
 
