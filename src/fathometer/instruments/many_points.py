@@ -81,7 +81,7 @@ def normalised_shares(places: Rows) -> list[float | None]:
     return shares
 
 
-def _held(squares: Rows, means: Rows) -> list[float | None]:
+def _held(squares: Rows, means: Float[Tensor, "point 1 unit"]) -> list[float | None]:
     if squares.shape[1] < MIN_SAMPLES or squares.shape[2] < 2:
         return [None] * len(squares)
     sums = squares.sum(dim=2)
