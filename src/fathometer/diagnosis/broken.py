@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from fathometer.contract import main_tensor
 from fathometer.diagnosis.admission import run_or_explain
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import Sounding, first_non_finite, seed_generators
+from fathometer.instruments import Sounding, all_finite, first_non_finite, seed_generators
 
 
 @dataclass(frozen=True)
@@ -39,13 +36,9 @@ def find_broken(case: Case, sounding: Sounding) -> Broken | None:
 
 def _seen_in(sounding: Sounding) -> str | None:
     output = main_tensor(sounding.output)
-    if output is not None and not _finite(output):
+    if output is not None and not all_finite(output):
         return "the output"
-    if sounding.loss is not None and not _finite(sounding.loss):
+    if sounding.loss is not None and not all_finite(sounding.loss):
         return "the loss"
-    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not _finite(gradient)]
+    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not all_finite(gradient)]
     return f"the gradient of {bad[-1]}" if bad else None
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())

@@ -175,7 +175,3 @@ def _usual_activation(sounding: Sounding) -> str:
 
 def _number(value: float | None) -> float | None:
     return None if value is None or isnan(value) else float(value)
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())

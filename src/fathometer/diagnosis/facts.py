@@ -10,6 +10,8 @@ from fathometer.diagnosis.case import Case
 from fathometer.errors import FathometerError
 from fathometer.instruments import DepthPoints, Sounding, as_rows, correlation, second_moment
 
+IGNORED = -100  # torch's own mark for "no target here"
+NUMBERS_AT_ONCE = 2**20  # of the outputs, in float64: 8 MiB
 Facts = dict[str, float | int | str | None]
 
 
@@ -59,10 +61,10 @@ def _cross_entropy_facts(case: Case, sounding: Sounding) -> Facts:
     if output is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
         return {}
     try:
-        rows = class_rows(output.detach(), targets).double()
+        rows = class_rows(output.detach(), targets)
     except FathometerError:  # the user's own loss makes something else of these integers
         return {}
-    loss, chance = float(nn.functional.cross_entropy(rows, targets.reshape(-1).long())), log(rows.shape[1])
+    loss, chance = _cross_entropy(rows, targets.reshape(-1).long()), log(rows.shape[1])
     if case.loss_fn is not None and not _is_scaled(case, sounding, loss / chance if chance else 0.0):
         return {}
     facts: Facts = {"cross_entropy": loss, "chance_cross_entropy": chance, "classes": rows.shape[1]}
@@ -82,10 +84,32 @@ def _squared_error_facts(case: Case, sounding: Sounding) -> Facts:
     return {"squared_error": loss, "least_squared_error": least} if least > 0 else {}
 
 
+def _cross_entropy(rows: Tensor, targets: Tensor) -> float:
+    """Return the mean cross-entropy in float64, of which only some rows are made at a time."""
+    picked = []
+    for some, wanted in zip(_parts(rows), targets.split(_rows_at_once(rows)), strict=True):
+        at = wanted.where(wanted != IGNORED, 0).unsqueeze(1)
+        picked.append(nn.functional.log_softmax(some.double(), dim=1).gather(1, at))
+    only_class = targets.where(targets == IGNORED, 0)
+    return float(nn.functional.nll_loss(torch.cat(picked), only_class, ignore_index=IGNORED))
+
+
 def _are_probabilities(rows: Tensor) -> bool:
     """Return whether each row lies between 0 and 1 and sums to 1, up to rounding in 16 bits."""
-    in_range = bool(((rows >= 0) & (rows <= 1)).all()) and rows.shape[1] > 1
-    return in_range and bool(((rows.sum(dim=1) - 1).abs() < 0.02).all())
+    return rows.shape[1] > 1 and all(map(_lie_on_simplex, _parts(rows)))
+
+
+def _lie_on_simplex(rows: Tensor) -> bool:
+    in_range = bool(((rows >= 0) & (rows <= 1)).all())
+    return in_range and bool(((rows.double().sum(dim=1) - 1).abs() < 0.02).all())
+
+
+def _parts(rows: Tensor) -> tuple[Tensor, ...]:
+    return rows.split(_rows_at_once(rows))
+
+
+def _rows_at_once(rows: Tensor) -> int:
+    return max(NUMBERS_AT_ONCE // max(rows.shape[1], 1), 1)
 
 
 @torch.no_grad()

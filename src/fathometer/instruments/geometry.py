@@ -35,7 +35,7 @@ def _batch_first(tensor: Tensor, num_samples: int | None) -> Tensor:
 
 
 def as_places(
-    tensor: Tensor, num_samples: int | None = None, rows: Float[Tensor, "sample entry"] | None = None
+    tensor: Tensor, num_samples: int | None = None, rows: Float[Tensor, "row entry"] | None = None
 ) -> Float[Tensor, "sample place unit"] | None:
     """Return activations as float64 vectors of all units at some places of some samples; None without an axis of units.
 
