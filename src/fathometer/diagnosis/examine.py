@@ -1,10 +1,11 @@
 """Measure any module once, and change nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isnan
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from fathometer.diagnosis.broken import Broken, find_broken
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.facts import facts_of
 from fathometer.diagnosis.first_look import Feeds, first_look
-from fathometer.diagnosis.notes import notes_on
+from fathometer.diagnosis.notes import not_deterministic, notes_on
 from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
     DepthPoints,
@@ -65,8 +66,10 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     admit(case)
     with unchanged(case.model), in_the_open(case.model), _as_in_training(case.model):
         points, feeds, output = first_look(case, layers)
-        sounding = _sound(case, points)
-        notes = notes_on(case, points, sounding, output)
+        first, differ = [output], list[str]()
+        del output  # a large one is gone before the backward pass
+        sounding = _sound(case, points, lambda second: differ.extend(not_deterministic(first.pop(), second)))
+        notes = notes_on(case, points, sounding) + differ
         broken = find_broken(case, sounding)
         gradients, steps = _gradients(case, points, sounding)
         values = _values(case.model, points, sounding, gradients)
@@ -91,10 +94,16 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _sound(case: Case, points: DepthPoints) -> Sounding:
+def _sound(case: Case, points: DepthPoints, on_output: Callable[[Any], None] | None = None) -> Sounding:
+    def run() -> Any:
+        output = run_or_explain(case)
+        if on_output is not None:
+            on_output(output)
+        return output
+
     seed_generators(case.seed)
     try:
-        return sound(case.model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
+        return sound(case.model, run, case.loss_of, points, num_samples=case.num_samples)
     except FathometerError:
         raise
     except RuntimeError as problem:

@@ -11,8 +11,8 @@ from fathometer.instruments import DepthPoints, Sounding, all_finite
 NAMES_SHOWN = 3
 
 
-def notes_on(case: Case, points: DepthPoints, sounding: Sounding, first_output: Any) -> list[str]:
-    """Return sentences on what was measured, and on what could not be; `first_output` is that of the pass before."""
+def notes_on(case: Case, points: DepthPoints, sounding: Sounding) -> list[str]:
+    """Return sentences on what was measured, and on what could not be."""
     notes = []
     if points.found_as == "layers":
         notes.append("No repeated blocks were found: each layer with weights is a depth point, with the activations after it.")
@@ -29,7 +29,7 @@ def notes_on(case: Case, points: DepthPoints, sounding: Sounding, first_output: 
         notes.append(f"Not used: the loss does not depend on {_some(unused)}.")
     if not case.has_loss(sounding.output):
         notes.append("No targets were given: the gradient starts from a seeded random direction.")
-    return notes + _not_deterministic(first_output, sounding.output)
+    return notes
 
 
 def _few_samples(num_samples: int) -> list[str]:
@@ -44,7 +44,8 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more parameters"
 
 
-def _not_deterministic(first: Any, second: Any) -> list[str]:
+def not_deterministic(first: Any, second: Any) -> list[str]:
+    """Return a sentence if the outputs of two passes differ by more than rounding."""
     one, two = main_tensor(first), main_tensor(second)
     if one is None or two is None:
         return []

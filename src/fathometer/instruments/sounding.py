@@ -1,7 +1,7 @@
 """One pulse down and its echo: a forward and a backward pass, measured."""
 
 from collections.abc import Callable, Iterable
-from math import isfinite, log2
+from math import hypot, isfinite, log2
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from fathometer.instruments.listener import Listener
 from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.taps import Ear, listen
+
+NUMBERS_AT_ONCE = 2**20  # 8 MiB in float64
 
 
 def sound(
@@ -74,10 +76,16 @@ def _gradient_size(loss: Tensor, tensors: Iterable[Tensor | None]) -> float:
             continue
         (gradient,) = torch.autograd.grad(loss, tensor, retain_graph=True, allow_unused=True)
         if gradient is not None and gradient.numel():
-            size = float(torch.linalg.vector_norm(gradient, dtype=torch.float64)) / gradient.numel() ** 0.5
+            size = _length(gradient) / gradient.numel() ** 0.5
             if size > 0 and isfinite(size):
                 return size
     return 1.0
+
+
+def _length(tensor: Tensor) -> float:
+    """Return the Euclidean length in float64, of which only some numbers are made at a time."""
+    parts = [float(torch.linalg.vector_norm(part, dtype=torch.float64)) for part in tensor.reshape(-1).split(NUMBERS_AT_ONCE)]
+    return hypot(*parts)
 
 
 def _power_of_two(number: float, dtype: torch.dtype) -> float:
