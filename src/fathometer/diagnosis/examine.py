@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from fathometer.activations import ACTIVATIONS
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.admission import admit, first_words, run_or_explain
+from fathometer.diagnosis.answer import Answer, answer_of
 from fathometer.diagnosis.broken import Broken, find_broken
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.facts import facts_of
@@ -66,16 +66,21 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     admit(case)
     with unchanged(case.model), in_the_open(case.model), _as_in_training(case.model):
         points, feeds, output = first_look(case, layers)
-        first, differ = [output], list[str]()
-        del output  # a large one is gone before the backward pass
-        sounding = _sound(case, points, lambda second: differ.extend(not_deterministic(first.pop(), second)))
-        notes = notes_on(case, points, sounding) + differ
-        broken = find_broken(case, sounding)
+        first, differ, answers = [output], list[str](), list[Answer]()
+        del output  # a large one is gone before the backward pass, and so is that of the second pass
+
+        def hear(sounding: Sounding) -> None:
+            differ.extend(not_deterministic(first.pop(), sounding.output))
+            answers.append(answer_of(case, sounding))
+
+        sounding = _sound(case, points, hear)
+        notes = notes_on(case, points, sounding, answers[0]) + differ
+        broken = find_broken(case, sounding, answers[0])
         gradients, steps = _gradients(case, points, sounding)
         values = _values(case.model, points, sounding, gradients)
         if optimizer is not None:
             values["update"] = _updates(case.model, points, sounding, optimizer)
-        facts = facts_of(case, points, sounding)
+        facts = facts_of(case, points, sounding, answers[0])
     if steps:
         notes.append(
             f"The network starts with a zero on the way: gradients are those after {steps} small step{'s'[: steps - 1]}."
@@ -94,16 +99,17 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _sound(case: Case, points: DepthPoints, on_output: Callable[[Any], None] | None = None) -> Sounding:
-    def run() -> Any:
-        output = run_or_explain(case)
-        if on_output is not None:
-            on_output(output)
-        return output
-
+def _sound(case: Case, points: DepthPoints, on_answer: Callable[[Sounding], None] = lambda sounding: None) -> Sounding:
     seed_generators(case.seed)
     try:
-        return sound(case.model, run, case.loss_of, points, num_samples=case.num_samples)
+        return sound(
+            case.model,
+            lambda: run_or_explain(case),
+            case.loss_of,
+            points,
+            num_samples=case.num_samples,
+            on_answer=on_answer,
+        )
     except FathometerError:
         raise
     except RuntimeError as problem:

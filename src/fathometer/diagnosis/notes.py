@@ -5,13 +5,14 @@ from typing import Any
 import torch
 
 from fathometer.contract import main_tensor
+from fathometer.diagnosis.answer import Answer
 from fathometer.diagnosis.case import Case
 from fathometer.instruments import DepthPoints, Sounding, all_finite
 
 NAMES_SHOWN = 3
 
 
-def notes_on(case: Case, points: DepthPoints, sounding: Sounding) -> list[str]:
+def notes_on(case: Case, points: DepthPoints, sounding: Sounding, answer: Answer) -> list[str]:
     """Return sentences on what was measured, and on what could not be."""
     notes = []
     if points.found_as == "layers":
@@ -27,7 +28,7 @@ def notes_on(case: Case, points: DepthPoints, sounding: Sounding) -> list[str]:
     unused = [name for name, gradient in sounding.parameter_gradients.items() if gradient is None]
     if unused:
         notes.append(f"Not used: the loss does not depend on {_some(unused)}.")
-    if not case.has_loss(sounding.output):
+    if not answer.has_loss:
         notes.append("No targets were given: the gradient starts from a seeded random direction.")
     return notes
 

@@ -26,6 +26,7 @@ from fathometer.instruments.passing import passes_on
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.taps import Call, Hearer
 
+
 @dataclass(frozen=True, eq=False)
 class _Entered:
     """What entered a block: its shape, where it stands in autograd's graph, and its rows as they were."""

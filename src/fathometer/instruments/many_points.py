@@ -7,7 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fathometer.instruments.geometry import MIN_SAMPLES, NORM_HOLDS, TINY, effective_rank, normalised_share, shared_direction, spread
+from fathometer.instruments.geometry import (
+    MIN_SAMPLES,
+    NORM_HOLDS,
+    TINY,
+    shared_direction,
+    spread,
+)
 
 Rows = Float[Tensor, "point sample unit"]
 # Numbers that are taken together: more would not stay in a core's cache, and be slower.

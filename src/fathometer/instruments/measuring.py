@@ -157,10 +157,13 @@ def _parts(points: Sequence[Seen]) -> list[tuple[Tensor | None, Tensor | None]]:
 def _are_alike(one: Seen, other: Seen) -> bool:
     """Return whether two points have the same parts of the same shapes, and sums that do not depend on their neighbours."""
     pairs = ((one.rows, other.rows), (one.places, other.places), (one.before, other.before))
-    return all(
-        first is second if first is None or second is None else first.shape == second.shape and may_join(first) and may_join(second)
-        for first, second in pairs
-    )
+    return all(_fit(*pair) for pair in pairs)
+
+
+def _fit(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.shape == other.shape and may_join(one) and may_join(other)
 
 
 def _of_gradients(gradients: Sequence[tuple[int, Tensor, float]]) -> list[tuple[int, float, float | None]]:

@@ -24,12 +24,14 @@ def sound(
     points: DepthPoints,
     *,
     num_samples: int | None = None,
+    on_answer: Callable[[Sounding], None] | None = None,
 ) -> Sounding:
     """Run the model once forward and once backward, and measure every depth point on the way.
 
     `run` calls the model and returns its output; `loss_of` makes a scalar of that. The gradient that enters the network
     is scaled by a power of two to a root mean square near 1 at the output, so that no verdict depends on the scale of
-    the loss and nothing underflows that did not have to. `.grad` is not touched.
+    the loss and nothing underflows that did not have to. `.grad` is not touched. `on_answer` gets the sounding when output and
+    loss are known; the output is then let go, as a training step does, before the backward pass needs the memory.
     """
     sounding = Sounding(len(points.points))
     listener = Listener(sounding, points, num_samples)
@@ -48,15 +50,22 @@ def sound(
             sounding.output = run()
         listener.finish()
         sounding.loss = loss_of(sounding.output)
-        output = main_tensor(sounding.output)
-        # A single number may be a loss that the model made inside: then the last depth point tells the scale.
-        is_signal = output is not None and output.numel() > 1
-        size = _gradient_size(sounding.loss, [output, listener.last] if is_signal else [listener.last, output])
+        size = _gradient_size(sounding.loss, _ends(sounding, listener))
         sounding.scale = _power_of_two(1 / size, sounding.loss.dtype)
         listener.unit = (size * sounding.scale) ** 2
+        if on_answer is not None:
+            on_answer(sounding)
+            sounding.output = listener.last = None
         _go_back(model, sounding)
         listener.measurer.settle()
     return sounding
+
+
+def _ends(sounding: Sounding, listener: Listener) -> list[Tensor | None]:
+    """Return where the scale of the gradient is read: the output, unless it is a single number, perhaps a loss made inside."""
+    output = main_tensor(sounding.output)
+    is_signal = output is not None and output.numel() > 1
+    return [output, listener.last] if is_signal else [listener.last, output]
 
 
 def _go_back(model: nn.Module, sounding: Sounding) -> None:
