@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from fathometer.contract import main_tensor
 from fathometer.instruments.depth_points import DepthPoints
@@ -50,22 +51,24 @@ def sound(
             sounding.output = run()
         listener.finish()
         sounding.loss = loss_of(sounding.output)
-        size = _gradient_size(sounding.loss, _ends(sounding, listener))
-        sounding.scale = _power_of_two(1 / size, sounding.loss.dtype)
-        listener.unit = (size * sounding.scale) ** 2
+        ends = _ends(sounding, listener)
         if on_answer is not None:
             on_answer(sounding)
             sounding.output = listener.last = None
+        size = _gradient_size(sounding.loss, ends)
+        sounding.scale = _power_of_two(1 / size, sounding.loss.dtype)
+        listener.unit = (size * sounding.scale) ** 2
         _go_back(model, sounding)
         listener.measurer.settle()
     return sounding
 
 
-def _ends(sounding: Sounding, listener: Listener) -> list[Tensor | None]:
+def _ends(sounding: Sounding, listener: Listener) -> list[GradientEdge]:
     """Return where the scale of the gradient is read: the output, unless it is a single number, perhaps a loss made inside."""
     output = main_tensor(sounding.output)
     is_signal = output is not None and output.numel() > 1
-    return [output, listener.last] if is_signal else [listener.last, output]
+    ends = [output, listener.last] if is_signal else [listener.last, output]
+    return [get_gradient_edge(end) for end in ends if end is not None and end.requires_grad]
 
 
 def _go_back(model: nn.Module, sounding: Sounding) -> None:
@@ -78,12 +81,10 @@ def _go_back(model: nn.Module, sounding: Sounding) -> None:
     sounding.parameter_gradients = dict(zip(named, gradients, strict=True))
 
 
-def _gradient_size(loss: Tensor, tensors: Iterable[Tensor | None]) -> float:
-    """Return the root mean square of the loss's gradient at the first tensor where it is finite and not 0; 1 without one."""
-    for tensor in tensors:
-        if tensor is None or not tensor.requires_grad or not loss.requires_grad:
-            continue
-        (gradient,) = torch.autograd.grad(loss, tensor, retain_graph=True, allow_unused=True)
+def _gradient_size(loss: Tensor, ends: Iterable[GradientEdge]) -> float:
+    """Return the root mean square of the loss's gradient at the first end where it is finite and not 0; 1 without one."""
+    for end in ends if loss.requires_grad else ():
+        (gradient,) = torch.autograd.grad(loss, [end], retain_graph=True, allow_unused=True)
         if gradient is not None and gradient.numel():
             size = _length(gradient) / gradient.numel() ** 0.5
             if size > 0 and isfinite(size):
