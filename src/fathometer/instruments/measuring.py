@@ -127,8 +127,9 @@ def alone(seen: Seen) -> Numbers:
     """Return the numbers of one point."""
     own = second_moment(seen.rows), spread(seen.rows, seen.floor), effective_rank(seen.rows, seen.floor)
     normalised = None if seen.places is None else normalised_share(seen.places.unsqueeze(0))
-    if seen.before is None or (shared := shared_direction(seen.before, seen.rows)) is None:
+    if seen.before is None:
         return Numbers(*own, normalised)
+    shared = shared_direction(seen.before, seen.rows)
     return Numbers(*own, normalised, shared, second_moment(seen.before), second_moment(seen.rows - seen.before))
 
 
