@@ -9,6 +9,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from fathometer.contract import call, map_tensors, output_tensor, tensors_in
 from fathometer.diagnosis.case import Case, iter_tensors
 from fathometer.errors import BatchError, FathometerError, ModelError
+from fathometer.instruments import all_finite
 
 
 def admit(case: Case) -> None:
@@ -45,7 +46,7 @@ def _check_devices(case: Case, parameters: dict[str, nn.Parameter]) -> None:
 
 
 def _check_finite_weight(name: str, tensor: Tensor) -> None:
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    if not all_finite(tensor):
         count = int((~torch.isfinite(tensor)).sum())
         raise ModelError(
             f"`{name}` holds {count} of {tensor.numel()} numbers that are NaN or infinite",
@@ -55,7 +56,7 @@ def _check_finite_weight(name: str, tensor: Tensor) -> None:
 
 
 def _check_finite_batch(where: str, tensor: Tensor) -> None:
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    if not all_finite(tensor):
         count = int((~torch.isfinite(tensor)).sum())
         raise BatchError(
             f"The {where} of the batch hold {count} of {tensor.numel()} numbers that are NaN or infinite",

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from fathometer.contract import main_tensor
 from fathometer.diagnosis.admission import run_or_explain
+from fathometer.diagnosis.answer import Answer
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import Sounding, first_non_finite, seed_generators
+from fathometer.instruments import Sounding, all_finite, first_non_finite, seed_generators
 
 
 @dataclass(frozen=True)
@@ -19,14 +16,14 @@ class Broken:
     words: str
 
 
-def find_broken(case: Case, sounding: Sounding) -> Broken | None:
+def find_broken(case: Case, sounding: Sounding, answer: Answer) -> Broken | None:
     """Return where the first number stopped being finite, in the forward pass or in the backward pass; None if none did.
 
     An infinity that was written as a constant, as in a mask over classes, is meant and does not count.
 
     Only where there is one is every operation of another pass looked at.
     """
-    where = _seen_in(sounding)
+    where = _seen_in(sounding, answer)
     if where is None:
         return None
     seed_generators(case.seed)
@@ -37,15 +34,10 @@ def find_broken(case: Case, sounding: Sounding) -> Broken | None:
     return None if found is None else Broken(found.module, found.words)
 
 
-def _seen_in(sounding: Sounding) -> str | None:
-    output = main_tensor(sounding.output)
-    if output is not None and not _finite(output):
+def _seen_in(sounding: Sounding, answer: Answer) -> str | None:
+    if not answer.is_finite:
         return "the output"
-    if sounding.loss is not None and not _finite(sounding.loss):
+    if sounding.loss is not None and not all_finite(sounding.loss):
         return "the loss"
-    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not _finite(gradient)]
+    bad = [name for name, gradient in sounding.parameter_gradients.items() if gradient is not None and not all_finite(gradient)]
     return f"the gradient of {bad[-1]}" if bad else None
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())

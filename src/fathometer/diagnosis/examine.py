@@ -1,6 +1,6 @@
 """Measure any module once, and change nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from fathometer.activations import ACTIVATIONS
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.admission import admit, first_words, run_or_explain
+from fathometer.diagnosis.answer import Answer, answer_of
 from fathometer.diagnosis.broken import Broken, find_broken
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.facts import facts_of
 from fathometer.diagnosis.first_look import Feeds, first_look
-from fathometer.diagnosis.notes import notes_on
+from fathometer.diagnosis.notes import not_deterministic, notes_on
 from fathometer.errors import FathometerError, ModelError
 from fathometer.instruments import (
     DepthPoints,
@@ -65,14 +66,21 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     admit(case)
     with unchanged(case.model), in_the_open(case.model), _as_in_training(case.model):
         points, feeds, output = first_look(case, layers)
-        sounding = _sound(case, points)
-        notes = notes_on(case, points, sounding, output)
-        broken = find_broken(case, sounding)
+        first, differ, answers = [output], list[str](), list[Answer]()
+        del output  # a large one is gone before the backward pass, and so is that of the second pass
+
+        def hear(sounding: Sounding) -> None:
+            differ.extend(not_deterministic(first.pop(), sounding.output))
+            answers.append(answer_of(case, sounding))
+
+        sounding = _sound(case, points, hear)
+        notes = notes_on(case, points, sounding, answers[0]) + differ
+        broken = find_broken(case, sounding, answers[0])
         gradients, steps = _gradients(case, points, sounding)
         values = _values(case.model, points, sounding, gradients)
         if optimizer is not None:
             values["update"] = _updates(case.model, points, sounding, optimizer)
-        facts = facts_of(case, points, sounding)
+        facts = facts_of(case, points, sounding, answers[0])
     if steps:
         notes.append(
             f"The network starts with a zero on the way: gradients are those after {steps} small step{'s'[: steps - 1]}."
@@ -91,10 +99,17 @@ def _as_in_training(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _sound(case: Case, points: DepthPoints) -> Sounding:
+def _sound(case: Case, points: DepthPoints, on_answer: Callable[[Sounding], None] = lambda sounding: None) -> Sounding:
     seed_generators(case.seed)
     try:
-        return sound(case.model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
+        return sound(
+            case.model,
+            lambda: run_or_explain(case),
+            case.loss_of,
+            points,
+            num_samples=case.num_samples,
+            on_answer=on_answer,
+        )
     except FathometerError:
         raise
     except RuntimeError as problem:
@@ -175,7 +190,3 @@ def _usual_activation(sounding: Sounding) -> str:
 
 def _number(value: float | None) -> float | None:
     return None if value is None or isnan(value) else float(value)
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())

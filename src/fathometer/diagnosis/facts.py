@@ -1,19 +1,14 @@
 """Numbers of the whole network: sizes, losses, what enters and leaves."""
 
-from math import isfinite, log
-
-import torch
 from torch import Tensor, nn
 
-from fathometer.contract import class_rows, main_tensor, map_tensors
+from fathometer.contract import main_tensor
+from fathometer.diagnosis.answer import Answer, Facts
 from fathometer.diagnosis.case import Case
-from fathometer.errors import FathometerError
 from fathometer.instruments import DepthPoints, Sounding, as_rows, correlation, second_moment
 
-Facts = dict[str, float | int | str | None]
 
-
-def facts_of(case: Case, points: DepthPoints, sounding: Sounding) -> Facts:
+def facts_of(case: Case, points: DepthPoints, sounding: Sounding, answer: Answer) -> Facts:
     """Return the facts of a sounding: sizes, the loss, what enters, and what the outputs are for a cross-entropy."""
     entering = _entering(case)
     facts: Facts = {
@@ -21,13 +16,13 @@ def facts_of(case: Case, points: DepthPoints, sounding: Sounding) -> Facts:
         **_counts(case.model, points, sounding),
         "depth_points": points.found_as,
         "through_time": int(_is_through_time(points)),
-        "loss": float(sounding.loss.detach()) if sounding.loss is not None and case.has_loss(sounding.output) else None,
+        "loss": float(sounding.loss.detach()) if sounding.loss is not None and answer.has_loss else None,
         "input_signal": None if entering is None else second_moment(entering),
         "input_correlation": None if entering is None else correlation(entering),
         "spread_floor": sounding.spread_floor,
         "entering_token_spread": sounding.entering_token_spread,
     }
-    return facts | _cross_entropy_facts(case, sounding) | _squared_error_facts(case, sounding)
+    return facts | answer.facts
 
 
 def _is_through_time(points: DepthPoints) -> bool:
@@ -51,52 +46,3 @@ def _counts(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[s
 def _entering(case: Case) -> Tensor | None:
     tensor = main_tensor(case.inputs)
     return None if tensor is None else as_rows(tensor, case.num_samples)
-
-
-def _cross_entropy_facts(case: Case, sounding: Sounding) -> Facts:
-    """Return the cross-entropy of the outputs, and that of a fair guess, where the loss is a cross-entropy on any scale."""
-    output, targets = main_tensor(sounding.output), case.targets
-    if output is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
-        return {}
-    try:
-        rows = class_rows(output.detach(), targets).double()
-    except FathometerError:  # the user's own loss makes something else of these integers
-        return {}
-    loss, chance = float(nn.functional.cross_entropy(rows, targets.reshape(-1).long())), log(rows.shape[1])
-    if case.loss_fn is not None and not _is_scaled(case, sounding, loss / chance if chance else 0.0):
-        return {}
-    facts: Facts = {"cross_entropy": loss, "chance_cross_entropy": chance, "classes": rows.shape[1]}
-    return facts | {"outputs_are_probabilities": int(_are_probabilities(rows))}
-
-
-def _squared_error_facts(case: Case, sounding: Sounding) -> Facts:
-    """Return the squared error of the outputs over that of the best constant, where the loss is one on any scale."""
-    output, targets = main_tensor(sounding.output), case.targets
-    if output is None or not isinstance(targets, Tensor) or not targets.is_floating_point() or output.shape != targets.shape:
-        return {}
-    values, wanted = output.detach().double(), targets.double()
-    few = max(case.num_samples, 2)  # the mean of a few targets lies nearer to them than that of all would: n / (n - 1)
-    loss, least = float((values - wanted).square().mean()), float((wanted - wanted.mean(dim=0)).square().mean()) * few / (few - 1)
-    fair = float(wanted.square().mean())
-    if case.loss_fn is not None and not _is_scaled(case, sounding, loss / fair if fair else 0.0):
-        return {}
-    return {"squared_error": loss, "least_squared_error": least} if least > 0 else {}
-
-
-def _are_probabilities(rows: Tensor) -> bool:
-    """Return whether each row lies between 0 and 1 and sums to 1, up to rounding in 16 bits."""
-    in_range = bool(((rows >= 0) & (rows <= 1)).all()) and rows.shape[1] > 1
-    return in_range and bool(((rows.sum(dim=1) - 1).abs() < 0.02).all())
-
-
-@torch.no_grad()
-def _is_scaled(case: Case, sounding: Sounding, ratio: float) -> bool:
-    """Return whether a loss function is cross-entropy times a constant: over that of outputs of 0 it has the same ratio."""
-    assert case.loss_fn is not None
-    assert sounding.loss is not None
-    try:
-        fair = case.loss_fn(map_tensors(sounding.output, torch.zeros_like), case.targets)
-        own = float(sounding.loss) / float(fair)
-    except Exception:  # whatever a user's function thinks of zeros, it is then not known to be a cross-entropy
-        return False
-    return isfinite(own) and abs(own - ratio) <= 0.02 * ratio  # bfloat16 rounds by up to 0.4%

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from fathometer.activations import ACTIVATIONS, LEAKY_SLOPE
@@ -113,7 +114,8 @@ def _is_as_asked(model: nn.Module, spec: Spec, examination: Examination) -> bool
 def _has_spread(weight: Tensor, std: float) -> bool:
     """Return whether a matrix has this std within a tenth, or five standard errors of a small one."""
     slack = 0.1 + 5 * (2 * weight.numel()) ** -0.5
-    return abs(_second_moment(weight) ** 0.5 - std) <= slack * std
+    size = float(torch.linalg.vector_norm(weight.detach())) / weight.numel() ** 0.5
+    return abs(size - std) <= slack * std
 
 
 def _second_moment(tensor: Tensor) -> float:

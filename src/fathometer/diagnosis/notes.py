@@ -5,14 +5,15 @@ from typing import Any
 import torch
 
 from fathometer.contract import main_tensor
+from fathometer.diagnosis.answer import Answer
 from fathometer.diagnosis.case import Case
-from fathometer.instruments import DepthPoints, Sounding
+from fathometer.instruments import DepthPoints, Sounding, all_finite
 
 NAMES_SHOWN = 3
 
 
-def notes_on(case: Case, points: DepthPoints, sounding: Sounding, first_output: Any) -> list[str]:
-    """Return sentences on what was measured, and on what could not be; `first_output` is that of the pass before."""
+def notes_on(case: Case, points: DepthPoints, sounding: Sounding, answer: Answer) -> list[str]:
+    """Return sentences on what was measured, and on what could not be."""
     notes = []
     if points.found_as == "layers":
         notes.append("No repeated blocks were found: each layer with weights is a depth point, with the activations after it.")
@@ -27,9 +28,9 @@ def notes_on(case: Case, points: DepthPoints, sounding: Sounding, first_output: 
     unused = [name for name, gradient in sounding.parameter_gradients.items() if gradient is None]
     if unused:
         notes.append(f"Not used: the loss does not depend on {_some(unused)}.")
-    if not case.has_loss(sounding.output):
+    if not answer.has_loss:
         notes.append("No targets were given: the gradient starts from a seeded random direction.")
-    return notes + _not_deterministic(first_output, sounding.output)
+    return notes
 
 
 def _few_samples(num_samples: int) -> list[str]:
@@ -44,14 +45,15 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more parameters"
 
 
-def _not_deterministic(first: Any, second: Any) -> list[str]:
+def not_deterministic(first: Any, second: Any) -> list[str]:
+    """Return a sentence if the outputs of two passes differ by more than rounding."""
     one, two = main_tensor(first), main_tensor(second)
     if one is None or two is None:
         return []
     words = "The forward pass is not deterministic: two passes with the same seed and batch"
     if one.shape != two.shape:
         return [f"{words} give {tuple(one.shape)} and {tuple(two.shape)}. Its numbers hold for one pass only."]
-    if not bool(torch.isfinite(one).all() and torch.isfinite(two).all()) or not one.numel():
+    if (one.dtype == two.dtype and torch.equal(one, two)) or not (all_finite(one) and all_finite(two)):
         return []
     difference, scale = float((one - two).detach().abs().max()), float(one.detach().abs().max())
     # Without gradients torch may choose other kernels; a hundred rounding errors are no sign of chance.

@@ -7,7 +7,7 @@ from fathometer.instruments.geometry import as_rows, correlation, effective_rank
 from fathometer.instruments.in_the_open import in_the_open
 from fathometer.instruments.keep import seed_generators, seeded, unchanged
 from fathometer.instruments.non_finite import NonFinite
-from fathometer.instruments.operations import first_non_finite
+from fathometer.instruments.operations import all_finite, first_non_finite
 from fathometer.instruments.per_sample import GradientGram, gradient_gram
 from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.shattering import Shattering, gradient_reach
@@ -32,6 +32,7 @@ __all__ = [
     "Step",
     "TensorCost",
     "account",
+    "all_finite",
     "as_rows",
     "correlation",
     "effective_rank",

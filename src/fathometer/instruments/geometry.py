@@ -1,6 +1,6 @@
 """How samples lie among each other: spread, correlation and rank."""
 
-from math import gcd, isfinite
+from math import gcd, inf, isfinite
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,8 @@ from torch import Tensor
 MIN_SAMPLES = 8  # fewer cannot tell two directions from one
 MAX_SAMPLES, MAX_UNITS = 256, 4096  # a sample of larger activations is enough for averages
 MAX_NUMBERS, MIN_PLACES = 2**15, 32  # the same, where all units of a place are needed
-_TINY = 1e-300  # so that nothing is divided by 0
+TINY = 1e-300  # so that nothing is divided by 0
+NORM_HOLDS = 0.999  # a norm without gains, to which nothing has to be added
 
 
 def as_rows(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sample unit"]:
@@ -23,7 +24,7 @@ def as_rows(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sa
     if tensor.ndim == 0:
         tensor = tensor.reshape(1)
     rows = tensor.reshape(tensor.shape[0], -1) if tensor.numel() else tensor.new_zeros(tensor.shape[0], 1)
-    rows = rows[:: stride(rows.shape[0], MAX_SAMPLES), :: stride(rows.shape[1], MAX_UNITS)]
+    rows = _every(rows, stride(rows.shape[0], MAX_SAMPLES), stride(rows.shape[1], MAX_UNITS))
     rows = rows.cpu() if rows.device.type == "mps" else rows  # it has no float64
     return rows.to(torch.float64, copy=True)
 
@@ -33,11 +34,14 @@ def _batch_first(tensor: Tensor, num_samples: int | None) -> Tensor:
     return tensor.movedim(1, 0) if is_second else tensor
 
 
-def as_places(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "sample place unit"] | None:
+def as_places(
+    tensor: Tensor, num_samples: int | None = None, rows: Float[Tensor, "row entry"] | None = None
+) -> Float[Tensor, "sample place unit"] | None:
     """Return activations as float64 vectors of all units at some places of some samples; None without an axis of units.
 
     The places of `(batch, time, width)` are the tokens, those of `(batch, channel, …)` from four axes on the pixels, and
-    `(batch, width)` has one for each sample. At most `MAX_NUMBERS` are taken, by every n-th place of every n-th sample.
+    `(batch, width)` has one for each sample. At most `MAX_NUMBERS` are taken, by every n-th place of every n-th sample. The
+    `rows` of the same activations, if given, are used again where they are the same numbers.
     """
     tensor = _batch_first(tensor.detach(), num_samples)
     if tensor.ndim < 2 or not tensor.numel():
@@ -48,13 +52,22 @@ def as_places(tensor: Tensor, num_samples: int | None = None) -> Float[Tensor, "
         tensor = tensor.unsqueeze(1)
     samples, places, units = tensor.shape
     most = max(MAX_NUMBERS // units, MIN_PLACES)
-    some = tensor[:: stride(samples, most if places == 1 else MIN_SAMPLES)]
-    some = some[:, :: stride(places, max(most // some.shape[0], 4))]
+    if rows is not None and places == 1 and samples <= most and rows.shape == (samples, units):
+        return rows.unsqueeze(1)
+    first = stride(samples, most if places == 1 else MIN_SAMPLES)
+    some = _every(tensor, first, stride(places, max(most // -(-samples // first), 4)))
     return (some.cpu() if some.device.type == "mps" else some).to(torch.float64, copy=True)
+
+
+def _every(tensor: Tensor, first: int, second: int) -> Tensor:
+    """Return every n-th entry of the first axis and every n-th of the second."""
+    return tensor if first == second == 1 else tensor[::first, ::second]
 
 
 def stride(size: int, most: int) -> int:
     """Return the smallest step that leaves at most `most` of `size` and shares no factor with it."""
+    if size <= most:
+        return 1
     step = -(-size // most)
     while step > 1 and gcd(step, size) > 1:
         step += 1
@@ -99,10 +112,11 @@ def spread(rows: Float[Tensor, "sample unit"], floor: float = 0.0) -> float | No
     "no more than this" (see `rounding_floor`). Samples that are all zero do not count.
     """
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    some = lengths[:, 0] != 0
-    if not bool(some.all()):
+    shortest, longest = _range(lengths)
+    if shortest == 0:
+        some = lengths[:, 0] != 0
         rows, lengths = rows[some], lengths[some]
-    if rows.shape[0] < 2 or not bool(torch.isfinite(lengths).all()):
+    if rows.shape[0] < 2 or not longest < inf:  # NaN is not less either
         return None
     unit = rows / lengths
     return max(_energy(unit.sub_(unit.mean(dim=0))) / (unit.shape[0] - 1), floor)
@@ -132,8 +146,16 @@ def shared_direction(inputs: Float[Tensor, "sample unit"], outputs: Float[Tensor
         return None
     x, y = inputs - inputs.mean(dim=1, keepdim=True), outputs - outputs.mean(dim=1, keepdim=True)
     lengths = torch.linalg.vector_norm(x, dim=1) * torch.linalg.vector_norm(y, dim=1)
-    products = torch.linalg.vecdot(x, y)[lengths > 0] / lengths[lengths > 0]
-    return float(products.mean()) if len(products) else None
+    products = torch.linalg.vecdot(x, y)
+    if not _range(lengths)[0] > 0:
+        products, lengths = products[lengths > 0], lengths[lengths > 0]
+    return float((products / lengths).mean()) if len(products) else None
+
+
+def _range(numbers: Tensor) -> tuple[float, float]:
+    """Return the least and the largest number, NaN twice if one is; (inf, -inf) of none."""
+    low, high = numbers.aminmax() if numbers.numel() else (inf, -inf)
+    return float(low), float(high)
 
 
 def token_spread(places: Float[Tensor, "sample place unit"], floor: float = 0.0) -> float | None:
@@ -162,12 +184,12 @@ def normalised_share(places: Float[Tensor, "sample place unit"]) -> float | None
     `MIN_SAMPLES` places, and where they do not differ.
     """
     squares = places.flatten(0, 1)
-    squares = (squares / squares.abs().amax().clamp(min=_TINY)).square_()
+    squares = (squares / squares.abs().amax().clamp(min=TINY)).square_()
     means = squares.mean(dim=0)
-    shares = [_held(squares.sum(dim=1), squares)]
-    if shares[0] is None or shares[0] < 0.999:
-        squares = squares / means.where(means > 0, 1)
-        shares.append(_held(squares.sum(dim=1), squares))
+    shares = [_held(squares.sum(dim=1), squares, means)]
+    if shares[0] is None or shares[0] < NORM_HOLDS:
+        squares = squares / (means if _range(means)[0] > 0 else means.where(means > 0, 1))
+        shares.append(_held(squares.sum(dim=1), squares, squares.mean(dim=0)))
     return max((share for share in shares if share is not None), default=None)
 
 
@@ -177,7 +199,8 @@ def normalised_samples(tensor: Tensor, rows: Float[Tensor, "sample unit"]) -> fl
         return None
     exact = torch.promote_types(tensor.dtype, torch.float32)
     lengths = torch.linalg.vector_norm(tensor.detach().flatten(1), dim=1, dtype=exact).to(rows)
-    return _held(lengths.square() * (rows.shape[1] / tensor[0].numel()) ** 0.5, rows.square())
+    squares = rows.square()
+    return _held(lengths.square() * (rows.shape[1] / tensor[0].numel()) ** 0.5, squares, squares.mean(dim=0))
 
 
 def normalised_by_block(share: float | None, ratio: float, floor: float = 0.0) -> float | None:
@@ -190,10 +213,10 @@ def normalised_by_block(share: float | None, ratio: float, floor: float = 0.0) -
     return None if share is None or disturbed <= 100 * floor else max(1 - (1 - share) / disturbed, 0.0)
 
 
-def _held(sums: Float[Tensor, "place"], squares: Float[Tensor, "place unit"]) -> float | None:
+def _held(sums: Float[Tensor, "place"], squares: Float[Tensor, "place unit"], means: Float[Tensor, "unit"]) -> float | None:
     if len(squares) < MIN_SAMPLES or squares.shape[1] < 2:
         return None
-    whole, parts = _energy(sums - sums.mean()), _energy(squares - squares.mean(dim=0))
+    whole, parts = _energy(sums - sums.mean()), _energy(squares - means)
     return max(1 - whole / parts, 0.0) if isfinite(whole) and parts > 1e-24 * _energy(squares) else None
 
 

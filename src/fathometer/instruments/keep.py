@@ -2,9 +2,10 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _SEQUENCES = (list, tuple, set, frozenset, deque)
+_CONTAINERS = (dict, list, set, deque)  # those that can change
 _GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
 _WATCHED = (nn.Module, dict, Tensor, *_SEQUENCES, *_GENERATORS)
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes of a number → integers to compare its bits by
@@ -25,7 +27,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     the tensors, containers, unregistered modules and generators in them; and the states of torch's, numpy's and Python's
     generators. Objects of other classes that a module holds are not looked into.
     """
-    generators, restorers = generator_states(), [_keep(thing) for thing in _held_by(model)]
+    generators, restorers = generator_states(), _restorers(_held_by(model))
     try:
         yield
     finally:
@@ -72,63 +74,77 @@ def restore_generators(states: tuple[Any, ...]) -> None:
 def _held_by(model: nn.Module) -> list[Any]:
     """Return all that can change and that a module reaches through its attributes, each thing once."""
     found: dict[int, Any] = {}
+    is_watched: dict[type, bool] = {}  # asked once for each class: a large model holds few of them
     waiting: list[Any] = [model]
     while waiting:
         thing = waiting.pop()
-        if id(thing) not in found:
-            found[id(thing)] = thing
-            waiting += [inner for inner in _inside(thing) if isinstance(inner, _WATCHED)]
+        if id(thing) in found:
+            continue
+        found[id(thing)] = thing
+        for inner in _inside(thing):
+            kind = type(inner)
+            if kind not in is_watched:
+                is_watched[kind] = issubclass(kind, _WATCHED)
+            if is_watched[kind]:
+                waiting.append(inner)
     return [thing for thing in found.values() if not isinstance(thing, tuple | frozenset)]
 
 
-def _inside(thing: Any) -> list[Any]:
-    if isinstance(thing, nn.Module):
-        return list(vars(thing).values())
+def _inside(thing: Any) -> Iterable[Any]:
     if isinstance(thing, dict):
-        return list(thing.values())
+        return thing.values()
+    if isinstance(thing, nn.Module):
+        return vars(thing).values()
     if isinstance(thing, Tensor):
         return [thing.grad] if thing.is_leaf else []
-    return list(thing) if isinstance(thing, _SEQUENCES) else []
+    return thing if isinstance(thing, _SEQUENCES) else ()
+
+
+def _restorers(things: Iterable[Any]) -> list[Callable[[], None]]:
+    """Return the functions that make these things what they are now; one for all empty containers, which are most of them."""
+    things = list(things)
+    empty = [thing for thing in things if isinstance(thing, _CONTAINERS) and not len(thing)]
+    others = [thing for thing in things if not isinstance(thing, _CONTAINERS) or len(thing)]
+    return [partial(_empty_again, empty), *map(_keep, others)]
+
+
+def _empty_again(things: Iterable[Any]) -> None:
+    for thing in things:
+        if len(thing):
+            thing.clear()
 
 
 def _keep(thing: Any) -> Callable[[], None]:
     """Return the function that makes a thing what it is now."""
     if isinstance(thing, nn.Module):
-        return _keep_attributes(thing)
+        return partial(_restore_attributes, vars(thing), dict(vars(thing)))
     if isinstance(thing, Tensor):
         return _keep_tensor(thing)
-    return _keep_generator(thing) if isinstance(thing, _GENERATORS) else _keep_contents(thing)
-
-
-def _keep_attributes(module: nn.Module) -> Callable[[], None]:
-    return partial(_restore_attributes, vars(module), dict(vars(module)))
+    return _keep_generator(thing) if isinstance(thing, _GENERATORS) else partial(_restore_contents, thing, _contents(thing))
 
 
 def _restore_attributes(own: dict[str, Any], before: dict[str, Any]) -> None:
-    for name in [name for name in own if name not in before]:
+    for name in own.keys() - before.keys():
         del own[name]
     own.update(before)
 
 
-def _keep_contents(thing: Any) -> Callable[[], None]:
-    """Keep which things a dictionary, list, set or deque holds, in their order."""
-    return partial(_restore_contents, thing, _contents(thing))
-
-
 def _restore_contents(thing: Any, before: list[Any]) -> None:
+    """Put back which things a dictionary, list, set or deque holds, in their order."""
     now = _contents(thing)
-    if len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True)):
+    if len(now) == len(before) and all(map(is_, now, before)):
         return
     thing.clear()
     if isinstance(thing, dict):
-        for key, value in zip(before[::2], before[1::2], strict=True):
+        half = len(before) // 2
+        for key, value in zip(before[:half], before[half:], strict=True):
             thing[key] = value
     else:
         thing.update(before) if isinstance(thing, set) else thing.extend(before)
 
 
 def _contents(thing: Any) -> list[Any]:
-    return [part for item in thing.items() for part in item] if isinstance(thing, dict) else list(thing)
+    return [*thing, *thing.values()] if isinstance(thing, dict) else list(thing)
 
 
 def _keep_generator(generator: Any) -> Callable[[], None]:

@@ -15,24 +15,16 @@ from fathometer.instruments.depth_points import DepthPoints
 from fathometer.instruments.geometry import (
     as_places,
     as_rows,
-    correlation,
-    effective_rank,
     kept_share,
-    normalised_by_block,
     normalised_samples,
-    normalised_share,
     rounding_floor,
     second_moment,
-    shared_direction,
-    spread,
     token_spread,
 )
+from fathometer.instruments.measuring import Measurer, Seen
 from fathometer.instruments.passing import passes_on
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.taps import Call, Hearer
-
-NORMALISED = 0.9  # from this share on the output of a block counts as normalised; without a norm it stays under 0.7
-STREAM = 0.3  # a block that shares more with its input passes it on
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +44,7 @@ class Listener:
     """
 
     def __init__(self, sounding: Sounding, points: DepthPoints, num_samples: int | None) -> None:
-        self.sounding, self.num_samples = sounding, num_samples
+        self.sounding, self.num_samples, self.measurer = sounding, num_samples, Measurer(sounding)
         self.at_leave = {(point.leave, point.stop): index for index, point in enumerate(points.points)}
         self.at_enter = {(point.enter, point.start): index for index, point in enumerate(points.points)}
         self.entered: Counter[str] = Counter()
@@ -97,26 +89,24 @@ class Listener:
         index, tensor = self.at_leave.get((call.name, call.index)), main_tensor(call.output)
         if index is None or tensor is None:
             return
-        rows, floor = as_rows(tensor, self.num_samples), rounding_floor(tensor.dtype)
-        self._measure(index, rows, floor)
-        self._look_at_places(index, tensor, rows, floor)
+        rows = as_rows(tensor, self.num_samples)
         # A mask may come before the signal: what enters is the first that has the shape of what leaves.
         before = next((before for before in self.before.pop(index, []) if before.shape == tensor.shape), None)
         self.branch = None
+        self._see(index, tensor, rows, before)
         if before is not None:
             passes = passes_on(tensor.grad_fn, before.node)
             self.sounding.put("passes", index, None if passes is None else float(passes))
-            self._compare(index, before.rows, rows, floor)
             self.branch = None if passes else (index, before, rows)
         self.last, self.last_rows = tensor, (tensor._version, rows)
 
-    def _measure(self, index: int, rows: Tensor, floor: float) -> None:
-        distance = spread(rows, floor)
+    def _see(self, index: int, tensor: Tensor, rows: Tensor, before: _Entered | None) -> None:
+        places, floor = as_places(tensor, self.num_samples, rows), rounding_floor(tensor.dtype)
+        whole = normalised_samples(tensor, rows) if tensor.ndim > 3 else None
         self.sounding.spread_floor = max(self.sounding.spread_floor, floor)
-        self.sounding.put("signal", index, second_moment(rows))
-        self.sounding.put("correlation", index, None if distance is None else 1 - distance)
-        self.sounding.put("spread", index, distance)
-        self.sounding.put("rank", index, effective_rank(rows, floor))
+        self.sounding.put("token_spread", index, token_spread(places, floor) if places is not None and tensor.ndim == 3 else None)
+        flat = None if places is None else places.flatten(0, 1)
+        self.measurer.see(Seen(index, rows, floor, None if before is None else before.rows, flat, whole))
 
     def _look_between(self, index: int, tensor: Tensor, rows: Tensor) -> None:
         """Measure a stream that is added up outside of the blocks, as in x = x + block(x), where it enters the next one."""
@@ -127,11 +117,8 @@ class Listener:
         if before.shape != tensor.shape or not passes_on(tensor.grad_fn, before.node) or not second_moment(added) > 0:
             return
         self.outside[index] = kept_share(added, rows - before.rows)
-        floor = rounding_floor(tensor.dtype)
         self.sounding.put("passes", index, 1.0)
-        self._measure(index, rows, floor)
-        self._look_at_places(index, tensor, rows, floor)
-        self._compare(index, before.rows, rows, floor)
+        self._see(index, tensor, rows, before)
 
     def _look_behind(self) -> None:
         """Add the last branch to its stream, as it was done for the one before it."""
@@ -141,39 +128,15 @@ class Listener:
         self.outside[index] = self.outside[index - 1]
         rows, floor = before.rows + self.outside[index] * added, self.sounding.spread_floor
         self.sounding.put("passes", index, 1.0)
-        self._measure(index, rows, floor)
-        self._compare(index, before.rows, rows, floor)
+        self.measurer.see(Seen(index, rows, floor, before.rows))
+        self.measurer.settle()
         for column in ("token_spread", "normalised"):
             self.sounding.put(column, index, None)
-
-    def _look_at_places(self, index: int, tensor: Tensor, rows: Tensor, floor: float) -> None:
-        places = as_places(tensor, self.num_samples)
-        self.sounding.put("token_spread", index, token_spread(places, floor) if places is not None and tensor.ndim == 3 else None)
-        self.sounding.put("normalised", index, None if places is None else normalised_share(places))
-        if tensor.ndim > 3:
-            self.sounding.put_worst("normalised", index, normalised_samples(tensor, rows))
-
-    def _compare(self, index: int, before: Tensor, rows: Tensor, floor: float) -> None:
-        """Write what is shared, and what is added: a norm behind the sum has shrunk the input that is in it."""
-        shared = shared_direction(before, rows)
-        self.sounding.put("shared", index, shared)
-        size = second_moment(before) if shared is not None else 0.0
-        if shared is None or not size > 0:
-            return
-        ratio = (second_moment(rows - before) / size) ** 0.5
-        if shared > STREAM:
-            normalised = normalised_by_block(self.sounding.columns["normalised"][index], ratio, floor)
-            self.sounding.put("normalised", index, normalised)
-            if normalised is not None and normalised > NORMALISED:
-                ratio = (second_moment(rows / kept_share(before, rows) - before) / size) ** 0.5
-        self.sounding.put("branch_ratio", index, ratio)
 
     def gradient(self, call: Call, gradient: Tensor) -> None:
         index = self.at_leave.get((call.name, call.index))
         if index is not None and self.unit is not None:
-            rows = as_rows(gradient, self.num_samples)
-            self.sounding.put("gradient", index, second_moment(rows) / self.unit)
-            self.sounding.put("gradient_correlation", index, correlation(rows))
+            self.measurer.see_gradient(index, as_rows(gradient, self.num_samples), self.unit)
 
     def activation(self, name: str, inputs: Tensor) -> None:
         self.sounding.heard[name] += 1
@@ -198,6 +161,7 @@ class Listener:
     def finish(self) -> None:
         """Write what can be told only when all has been heard."""
         self._look_behind()
+        self.measurer.settle()
         self.sounding.streams_outside = len(self.outside)
         for index, norms in self.batch_norms.items():
             if index is not None:

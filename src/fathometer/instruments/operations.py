@@ -4,7 +4,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import isinf
+from math import isfinite, isinf
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -54,6 +54,14 @@ def first_non_finite(
         if mark is not None and not mark.meant:
             return mark.origin
     return _in_backward(model, loss, scale, trace)
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Return whether every number is finite. The sum alone tells, unless finite numbers overflow in it."""
+    if tensor.is_complex() or tensor.layout != torch.strided or tensor.itemsize == 1:
+        return kind_of(tensor) is None
+    tensor = tensor.detach()
+    return isfinite(tensor.sum().item()) or bool(torch.isfinite(tensor).all())
 
 
 def kind_of(tensor: Tensor) -> Value | None:

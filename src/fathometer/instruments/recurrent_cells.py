@@ -43,7 +43,7 @@ class State:
         if self.whole is not None:
             return self
         parts = (*self.hidden, *self.cell)
-        whole = torch.cat(parts, dim=-1)
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         split = whole.split([part.shape[-1] for part in parts], dim=-1)
         return State(split[: len(self.hidden)], split[len(self.hidden) :], self.heard, whole)
 
@@ -72,7 +72,7 @@ def advance(
             mask = masks[layer] if layer < len(masks) else None
             x = x if mask is None else x * mask[step]
         state = on_step(step + 1, state, entering, after)
-        outputs.append(state.hidden[-1][: len(entering)])  # of the state that was told: its gradient is then the whole one
+        outputs.append(_first(state.hidden[-1], len(entering)))  # of the state that was told: its gradient is then the whole one
     return outputs, state
 
 
@@ -87,7 +87,7 @@ def advance_both_ways(
             after, _ = _one_step(mode, weights[direction], x, state, after)
         state = on_step(step + 1, state, entering, after)
         for direction, x in enumerate(both):
-            given[direction].append(state.hidden[direction][: len(x)])
+            given[direction].append(_first(state.hidden[direction], len(x)))
     return [torch.cat(pair, dim=-1) for pair in zip(given[0], reversed(given[1]), strict=True)], state
 
 
@@ -98,15 +98,26 @@ def _one_step(mode: str, weights: Weights, x: Tensor, before: State, after: Stat
     """
     index, rows = len(after.hidden), len(x)
     hidden, cell, heard = before.hidden[index], (), after.heard
+    going_on = _first(hidden, rows)
     if mode == "lstm":
-        new, new_cell = _lstm(weights, x, hidden[:rows], before.cell[index][:rows])
-        cell = (torch.cat([new_cell, before.cell[index][rows:]]),)
+        new, new_cell = _lstm(weights, x, going_on, _first(before.cell[index], rows))
+        cell = (_with_ended(new_cell, before.cell[index]),)
     elif mode == "gru":
-        new = _gru(weights, x, hidden[:rows])
+        new = _gru(weights, x, going_on)
     else:
-        sums = torch.add(*weights.products(x, hidden[:rows]))
+        sums = torch.add(*weights.products(x, going_on))
         new, heard = sums.tanh() if mode == "tanh" else sums.relu(), (*heard, sums)
-    return State((*after.hidden, torch.cat([new, hidden[rows:]])), (*after.cell, *cell), heard), new
+    return State((*after.hidden, _with_ended(new, hidden)), (*after.cell, *cell), heard), new
+
+
+def _first(state: Tensor, rows: int) -> Tensor:
+    """Return the rows of the sequences that go on, always as a node of its own, so that gradients add up in one order."""
+    return state.view_as(state) if rows == len(state) else state[:rows]
+
+
+def _with_ended(new: Tensor, before: Tensor) -> Tensor:
+    """Return the new rows, and those of sequences that have ended as they were."""
+    return new if len(new) == len(before) else torch.cat([new, before[len(new) :]])
 
 
 def _lstm(weights: Weights, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
