@@ -11,6 +11,7 @@ from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.limits import is_undecided
+from fathometer.diagnosis.rules.apart import gradients_alike, shattered_gradients
 from fathometer.diagnosis.rules.steps import looks_odd
 from fathometer.instruments import gradient_gram, gradient_reach, in_the_open, loss_curvature, unchanged
 
@@ -23,20 +24,25 @@ def look_closer(
 ) -> Evidence:
     """Return the evidence with what a closer look adds: what is needed to decide, or all there is.
 
-    A few steps on a copy, on a batch bred from two samples, Adam's and those of the user's own optimizer; and if `thorough`,
-    whether the gradients of single samples can be told apart, how far neighbours share theirs, and how sharp the loss is for
-    the optimizer's step.
+    A few steps of the user's own optimizer on a copy, where its first one looks odd; if `thorough`, whether the gradients of
+    single samples can be told apart, how far neighbours share theirs, and how sharp the loss is for the optimizer's step; and
+    where all that would condemn the network, a few steps of Adam. Steps are taken on a batch bred from two samples.
     """
-    is_open, is_odd = thorough or is_undecided(evidence), optimizer is not None and (thorough or looks_odd(evidence))
-    if not (is_open or is_odd):
+    is_odd = optimizer is not None and (thorough or looks_odd(evidence))
+    if not (thorough or is_odd or is_undecided(evidence)):
         return evidence
-    facts: Facts = {}
     young = bred(case, int(evidence.fact("classes") or 0) or None)
     with unchanged(case.model), in_the_open(case.model):
-        facts |= {"ahead_left": left_ahead(young, scale=found.loss_scale)} if is_open else {}
-        facts |= _own_steps(young, optimizer) if optimizer is not None and is_odd else {}
+        facts = _own_steps(young, optimizer) if optimizer is not None and is_odd else {}
         if thorough and evidence.broken_by is None:
             facts |= _apart(case, found) | ({} if optimizer is None else _sharpness(case, optimizer))
+        evidence = _with(evidence, facts)
+        if is_undecided(evidence) or shattered_gradients(evidence) or gradients_alike(evidence):
+            evidence = _with(evidence, {"ahead_left": left_ahead(young, scale=found.loss_scale)})
+    return evidence
+
+
+def _with(evidence: Evidence, facts: Facts) -> Evidence:
     known = {name: value for name, value in facts.items() if value is not None}
     return replace(evidence, profile=replace(evidence.profile, facts={**evidence.profile.facts, **known}))
 
