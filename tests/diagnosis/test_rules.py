@@ -167,7 +167,7 @@ def test_an_ignored_cause_counts_for_nothing() -> None:
 def test_steps_on_a_copy_clear_what_the_start_would_condemn() -> None:
     """Between the limits a network that learns is cleared; one that stands still is what its start says."""
     open_, clear, doomed = (
-        with_size("vanishing_signal", size_of("vanishing_signal", part)) for part in (0.9, 0.9 * STRAIN.at_risk, 1.1 * OPEN_TO)
+        with_size("vanishing_signal", size_of("vanishing_signal", part)) for part in (0.8, 0.9 * STRAIN.at_risk, 1.1 * OPEN_TO)
     )
 
     def verdicts(case: Evidence) -> list[str]:
