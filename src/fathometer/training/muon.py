@@ -16,8 +16,8 @@ HAS_MUON = hasattr(torch.optim, "Muon")  # since torch 2.9
 class MuonWithAdamW(torch.optim.Optimizer):
     """Torch's Muon on groups with `muon` = True, AdamW on the others; state and groups are those of one optimizer.
 
-    Muon's numbers are torch's; matrices of one shape are moved together, see `move_matrices`. Its updates are scaled to the size of AdamW's (Liu et al. 2025, "Muon is scalable"), so that one rate and one decay
-    serve both.
+    Muon's numbers are torch's, and matrices of one shape move together: see `move_matrices`. Its updates are scaled to the
+    size of AdamW's (Liu et al. 2025, "Muon is scalable"), so that one rate and one decay serve both.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, fused: bool) -> None:
