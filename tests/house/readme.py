@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.zoo.score import summary
 
@@ -65,8 +66,30 @@ def verdicts_table(root: Path = ROOT) -> str:
     return "\n".join([*head, *(f"| {what} | {first} | {second} |" for (what, first), second in lines)])
 
 
+def trained_table(root: Path = ROOT) -> str:
+    """Return what the networks of `examples/runs` reach, and in which time."""
+    rows = json.loads((root / "benchmarks/results/trained.json").read_text(encoding="utf-8"))["rows"]
+    lines = ["| `fathometer train` | steps | processor time | it reaches, on what it has not seen |", "|---|---|---|---|"]
+    for row in rows:
+        name = f"`examples/runs/{row['run']}.toml`"
+        lines.append(f"| {name} | {row['steps']:,} | {row['cpu_seconds']:.0f} s | {_reached(row)} |")
+    return "\n".join(lines)
+
+
+def _reached(row: dict[str, Any]) -> str:
+    if row["bigrams"] is None:
+        return f"{row['held_out_accuracy']:.1%} right"
+    loss, single, pairs = (f"{row[name]:.2f}" for name in ("held_out_loss", "no_input", "bigrams"))
+    return f"{loss} nats a byte; the entropy of single bytes is {single}, of a byte after another {pairs}"
+
+
 # A new table is one function, one line here, and its two markers in the README.
-TABLES: dict[str, Callable[[], str]] = {"rooms": rooms_table, "lesson": lesson_table, "verdicts": verdicts_table}
+TABLES: dict[str, Callable[[], str]] = {
+    "rooms": rooms_table,
+    "lesson": lesson_table,
+    "verdicts": verdicts_table,
+    "trained": trained_table,
+}
 
 
 def between(text: str, name: str) -> str:

@@ -200,24 +200,47 @@ def test_without_a_previous_checkpoint_that_is_said(tmp_path: Path) -> None:
         train(NETWORK, Asked(steps=3), folder=tmp_path, resume="previous")
 
 
-def test_a_disk_that_is_full_loses_nothing_older(tmp_path: Path) -> None:
-    """Where files may not grow past a size, the error says so, and the checkpoint before is there to go on from."""
-    train(NETWORK, Asked(steps=4, save_every=2), folder=tmp_path)
-    shutil.rmtree(tmp_path / "checkpoints" / "step-00000004")
+def on_a_small_disk(largest: int, network: str, asked: Asked, folder: Path) -> str:
+    """Train in a process whose files may not grow past a size; return what it says when it ends with a `TargetError`."""
+    said = folder.with_name("said.txt")
     child = os.fork()
     if child == 0:
-        code = 1
         try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-            train(NETWORK, Asked(steps=4, save_every=2), folder=tmp_path)
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+            train(network, asked, folder=folder, progress=lambda *_: None)
         except TargetError as problem:
-            code = 0 if "step-00000004" in str(problem) and "saved before is as it was" in str(problem) else 3
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            said.write_text(str(problem), encoding="utf-8")
         finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
+            os._exit(0)
+    os.waitpid(child, 0)
+    return said.read_text(encoding="utf-8")
 
-    assert len(train(NETWORK, Asked(steps=4, save_every=2), folder=tmp_path).record.losses) == 4
+
+def test_a_disk_that_is_full_loses_nothing_older(tmp_path: Path) -> None:
+    """Where files may not grow past a size, the error says so, and the checkpoint before is there to go on from."""
+    folder, asked = tmp_path / "run", Asked(steps=4, save_every=2)
+    train(NETWORK, asked, folder=folder)
+    shutil.rmtree(folder / "checkpoints" / "step-00000004")
+    said = on_a_small_disk(20_000, NETWORK, asked, folder)
+
+    assert re.search(r'step-00000004" cannot be written: .*File too large.*What was saved before is as it was', said)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000002"]
+    assert len(train(NETWORK, asked, folder=folder).record.losses) == 4
+
+
+def test_a_log_that_finds_no_room_is_an_error_too(tmp_path: Path) -> None:
+    """It is named, a line that was cut short is taken out, and the run goes on from its checkpoint to the end of a whole one."""
+    network, folder, asked = "shallow-1@width=4", tmp_path / "run", Asked(steps=400, batch_size=4, save_every=100)
+    said = on_a_small_disk(40_000, network, asked, folder)  # room for some 250 lines, and for any of these checkpoints
+    assert 'log.jsonl" cannot be written: File too large. What was saved before is as it was.' in said
+    (*_, last) = checkpoints(folder / "checkpoints")
+    assert last.name in ("step-00000100", "step-00000200", "step-00000300")
+
+    resumed = train(network, asked, folder=folder).record
+    assert resumed.losses == train(network, asked).record.losses
+    assert steps_in(folder / "log.jsonl") == list(range(1, 401))
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(seed: int) -> None:
             lone = nn.Parameter(start[name].clone())
             lone.grad = taken[name]
             torch.optim.Muon([lone], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw").step()
-            assert torch.equal(value, lone)
+            torch.testing.assert_close(value, lone, rtol=0, atol=1e-4)  # bfloat16 rounds to 1/256 of a step of some 0.003
             # its singular values are near 1: the step is 0.01·0.2·√(longer side), as large as AdamW's or a little less
             assert 0.001 < (value - start[name]).square().mean().sqrt() < 0.01
         else:

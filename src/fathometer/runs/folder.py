@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from fathometer import json_text
 from fathometer.errors import RecordError, TargetError
@@ -27,7 +27,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path, beside: Mapping[str, str] | None = None) -> None:
         self.path, self.beside = Path(path), beside or {}
-        self._log: IO[str] | None = None
+        self._log: BinaryIO | None = None
 
     def claim(self, network: Mapping[str, Any], asked: Asked, data: Mapping[str, Any]) -> None:
         """Write down what the run is; raise `RecordError` where the folder holds another one."""
@@ -63,13 +63,22 @@ class RunFolder:
         path = self.path / LOG
         old = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         write(path, "".join(f"{line}\n" for line in old if _step(line) <= step))
-        self._log = path.open("a", encoding="utf-8")
+        self._log = path.open("ab", buffering=0)
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Add one line to the log, at once."""
-        if self._log is not None:
-            self._log.write(json_text.dump(row, indent=None) + "\n")
-            self._log.flush()
+        """Add one line to the log, at once; raise `TargetError` where it cannot be written."""
+        if self._log is None:
+            return
+        line = memoryview((json_text.dump(row, indent=None) + "\n").encode())
+        try:
+            while line:
+                line = line[self._log.write(line) :]  # a disk that is almost full takes a part
+        except OSError as problem:
+            raise TargetError(
+                f'"{self.path / LOG}" cannot be written: {problem.strerror}',
+                "What was saved before is as it was",
+                "Make room, and start the run again",
+            ) from None
 
     def save(self, course: Course, facts: Mapping[str, Any]) -> Path | None:
         """Write a checkpoint; return its path, None where a weight is not finite."""

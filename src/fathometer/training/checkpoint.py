@@ -31,6 +31,9 @@ def save(course: Course, folder: str | Path, facts: Mapping[str, Any] | None = N
     names of `state_dict`, as any reader of safetensors opens it; `sha256sum -c` checks all. The files are written beside,
     brought to the disk, and then take their place: a process that is killed leaves the older ones as they were. None, and
     nothing written, where a weight is not finite. Raises `TargetError` where writing fails.
+
+    Weights that several processes share are gathered, one at a time, and written whole by the first: any number of processes
+    goes on from them. The files of `torch.distributed.checkpoint` are not used, for its reader loads a pickle.
     """
     if not is_finite(course.model):
         return None

@@ -8,6 +8,7 @@ from torch import nn
 
 from fathometer.errors import ModelError, SpecError
 from fathometer.training.blocks import chains
+from fathometer.training.stacked_muon import move_matrices
 
 HAS_MUON = hasattr(torch.optim, "Muon")  # since torch 2.9
 
@@ -15,17 +16,16 @@ HAS_MUON = hasattr(torch.optim, "Muon")  # since torch 2.9
 class MuonWithAdamW(torch.optim.Optimizer):
     """Torch's Muon on groups with `muon` = True, AdamW on the others; state and groups are those of one optimizer.
 
-    Muon's updates are scaled to the size of AdamW's (Liu et al. 2025, "Muon is scalable"), so that one rate and one decay
-    serve both.
+    Muon's numbers are torch's, and matrices of one shape move together: see `move_matrices`. Its updates are scaled to the
+    size of AdamW's (Liu et al. 2025, "Muon is scalable"), so that one rate and one decay serve both.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, fused: bool) -> None:
         super().__init__(groups, {})
         ours = [group for group in self.param_groups if group["muon"]]
         rest = [group for group in self.param_groups if not group["muon"]]
-        self._parts: list[torch.optim.Optimizer] = [torch.optim.Muon(ours, adjust_lr_fn="match_rms_adamw")]
-        if rest:
-            self._parts.append(torch.optim.AdamW(rest, fused=fused))
+        torch.optim.Muon(ours, adjust_lr_fn="match_rms_adamw")  # which fills its numbers into the groups
+        self._adamw = torch.optim.AdamW(rest, fused=fused) if rest else None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyrefly: ignore[bad-override]  (torch overloads it)
@@ -34,10 +34,13 @@ class MuonWithAdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for part, is_muon in zip(self._parts, (True, False), strict=False):
-            part.param_groups = [group for group in self.param_groups if group["muon"] == is_muon]
-            part.state = self.state
-            part.step()
+        for group in self.param_groups:
+            if group["muon"]:
+                move_matrices(group, self.state)
+        if self._adamw is not None:
+            self._adamw.param_groups = [group for group in self.param_groups if not group["muon"]]
+            self._adamw.state = self.state
+            self._adamw.step()
         return loss
 
 
