@@ -11,6 +11,7 @@ from fathometer.diagnosis.limits import (
     BEARS,
     DEAD_HARMLESS,
     DEPTH_TELLS,
+    DOUBTFUL,
     OPEN_TO,
     PLAIN_DEPTH,
     STRAIN,
@@ -167,7 +168,7 @@ def test_an_ignored_cause_counts_for_nothing() -> None:
 def test_steps_on_a_copy_clear_what_the_start_would_condemn() -> None:
     """Between the limits a network that learns is cleared; one that stands still is what its start says."""
     open_, clear, doomed = (
-        with_size("vanishing_signal", size_of("vanishing_signal", part)) for part in (0.8, 0.9 * STRAIN.at_risk, 1.1 * OPEN_TO)
+        with_size("vanishing_signal", size_of("vanishing_signal", part)) for part in (0.8, 0.9 * DOUBTFUL, 1.1 * OPEN_TO)
     )
 
     def verdicts(case: Evidence) -> list[str]:
@@ -179,6 +180,15 @@ def test_steps_on_a_copy_clear_what_the_start_would_condemn() -> None:
     assert verdicts(open_) == ["at risk", "healthy", "at risk"]
     assert verdicts(clear) == ["healthy"] * 3
     assert verdicts(doomed) == ["will not train"] * 3
+
+
+def test_a_doubtful_start_that_stands_still_is_a_risk() -> None:
+    """Under the limit a network that learns nothing in the steps is at risk; one that starts far off is left in peace."""
+    case = with_size("vanishing_signal", size_of("vanishing_signal", (DOUBTFUL + STRAIN.at_risk) / 2))
+    seen = [Evidence(replace(case.profile, facts={**case.profile.facts, "ahead_left": left})) for left in (0.5, 1.0, 4.0)]
+
+    assert is_undecided(case)
+    assert [verdict_of(judge(each), each) for each in seen] == ["healthy", "at risk", "healthy"]
 
 
 def test_what_the_steps_cannot_clear() -> None:

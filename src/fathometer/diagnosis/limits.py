@@ -81,7 +81,8 @@ PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it 
 PLAIN_DEPTH = Bears(70.0, 1.1)  # blocks that keep nothing of their input make every other trouble worse
 DEPTH_TELLS = 0.4  # from so much strain of other troubles on, depth counts in full: a deep network without any trains
 STRAIN = Limits(0.6, 0.9)
-OPEN_TO = 3.0  # up to it a network that would not be called healthy is looked at once more: a few steps on a copy
+DOUBTFUL, OPEN_TO = 0.35, 3.0  # from so much without depth, up to so much in all, a few steps on a copy are looked at
+STILL = (0.97, 1.1)  # what is left of the best constant answer's loss where nothing was learnt; beyond it the start was far off
 NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
 # Troubles that are one, seen from several sides: the largest of them counts.
 SIDES = (
@@ -169,11 +170,16 @@ def depth_share(evidence: Evidence) -> float:
 
 
 def strain(evidence: Evidence) -> float:
+    """Return what all troubles use up together, with the depth that makes them worse."""
+    total = without_depth(evidence)
+    return total + depth_share(evidence) * min(total / DEPTH_TELLS, 1.0)
+
+
+def without_depth(evidence: Evidence) -> float:
     """Return the sum of all shares; of troubles that are one, seen from several sides, the largest."""
     used = shares(evidence)
     one_of = [max((used.pop(cause) for cause in causes if cause in used), default=0.0) for causes in SIDES]
-    others = sum(used.values()) + sum(one_of)
-    return others + depth_share(evidence) * min(others / DEPTH_TELLS, 1.0)
+    return sum(used.values()) + sum(one_of)
 
 
 def notable(evidence: Evidence) -> dict[str, float]:
@@ -182,12 +188,19 @@ def notable(evidence: Evidence) -> dict[str, float]:
 
 
 def is_undecided(evidence: Evidence) -> bool:
-    """Return whether the start would condemn a network that a few steps may still clear."""
-    return evidence.broken_by is None and STRAIN.at_risk <= strain(evidence) <= OPEN_TO
+    """Return whether a few steps may still clear what the start would condemn, or tell a doubt from a risk."""
+    start = strain(evidence)
+    is_doubtful = start >= STRAIN.at_risk or without_depth(evidence) >= DOUBTFUL
+    return evidence.broken_by is None and is_doubtful and start <= OPEN_TO
 
 
 def settled(evidence: Evidence) -> float:
-    """Return the strain, or none where the start left it open and a few steps on a copy learnt their batch."""
-    start, used = strain(evidence), shares(evidence)
+    """Return the strain; none where a few steps on a copy learnt their batch, a risk where a doubtful one stood still."""
+    start, left = strain(evidence), evidence.fact("ahead_left")
+    if left is None or not is_undecided(evidence):
+        return start
+    if start < STRAIN.at_risk:
+        return STRAIN.at_risk if STILL[0] <= left <= STILL[1] else start
+    used = shares(evidence)
     firm = max((used.get(cause, 0.0) for cause in FIRM), default=0.0)
-    return 0.0 if is_undecided(evidence) and evidence.learns and firm <= FIRM_FROM else start
+    return 0.0 if evidence.learns and firm <= FIRM_FROM else start
