@@ -10,7 +10,7 @@ from fathometer.diagnosis.evidence import has_stream
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.remedies import weights, wiring
 from fathometer.diagnosis.remedies.candidate import Candidate, call_on_copy, seed_words, source
-from fathometer.diagnosis.remedies.gains import rounded, starting_gain
+from fathometer.diagnosis.remedies.gains import READOUT, rounded, starting_gain
 from fathometer.finding import Remedy
 from fathometer.instruments import DepthPoint
 
@@ -89,10 +89,10 @@ def add_residual(case: Case, examination: Examination) -> Candidate | None:
     why = f"x + {scale}·f(x): the identity is what each block starts near, and the gradient has a straight way back."
     code = source((wiring.Residual, wiring.add_residual, weights.initialise))
     wrapped = f"add_residual(model, blocks={blocks!r}, scale={scale})"
-    code += f"\nmodel = initialise({wrapped}, gain={gain}{seed_words(case)})\n"
+    code += f"\nmodel = initialise({wrapped}, gain={gain}, readout={READOUT}{seed_words(case)})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
-        return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, seed=seed)
+        return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, readout=READOUT, seed=seed)
 
     remedy = Remedy("add_residual", "Residual connections", why, 6, code, ("he2015residual", "hayou2021"))
     return Candidate(remedy, apply)

@@ -6,23 +6,57 @@ import torch
 from torch import nn
 
 
-def initialise(model: nn.Module, gain: float, orthogonal: bool = False, seed: int = 0) -> nn.Module:
+def initialise(
+    model: nn.Module, gain: float, orthogonal: bool = False, readout: float = 1.0, seed: int = 0
+) -> nn.Module:
     """Draw every weight matrix anew with std gain/sqrt(fan_in) (or orthogonal times gain), and set the biases to 0.
 
-    What is frozen stays as it is.
+    The last layer is then multiplied by `readout`, so that the first outputs are near a fair guess. A recurrent state's
+    matrices become orthogonal, gate by gate, its inputs are drawn as torch does, and an LSTM remembers (forget bias 1); what
+    makes queries, keys and values has gain 1. What is frozen stays as it is.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and module.weight.requires_grad:
-            rows = torch.empty(module.weight.shape[0], module.weight[0].numel(), dtype=torch.float32, device="cpu")
-            if orthogonal:
-                nn.init.orthogonal_(rows, gain=gain, generator=generator)
+
+    last = None
+
+    def draw(weight: torch.Tensor, gain: float, orthogonal: bool = False) -> None:
+        rows = torch.empty(weight.shape[0], weight[0].numel(), dtype=torch.float32, device="cpu")
+        if orthogonal:
+            nn.init.orthogonal_(rows, gain=gain, generator=generator)
+        else:
+            rows.normal_(0.0, gain / rows.shape[1] ** 0.5, generator=generator)
+        weight.copy_(rows.reshape(weight.shape))
+
+    with torch.no_grad():
+        for module in model.modules():
+            own = {name: each for name, each in module.named_parameters(recurse=False) if each.requires_grad}
+            matrices = {name: each for name, each in own.items() if each.ndim > 1}
+            if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                last = module
+                for weight in matrices.values():
+                    draw(weight, gain, orthogonal)
+            elif isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+                for weight in matrices.values():  # (inputs, outputs, taps): each output meets every stride-th tap
+                    met = weight.shape[0] // module.groups * weight[0, 0].numel() / torch.tensor(module.stride).prod().item()
+                    draw(weight, gain * (weight[0].numel() / met) ** 0.5)
+            elif isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+                for name, weight in matrices.items():
+                    for gate in weight.split(module.hidden_size):
+                        is_state = "weight_hh" in name  # torch draws the rest uniformly within 1/sqrt(hidden size)
+                        draw(gate, 1.0 if is_state else (gate.shape[1] / (3 * module.hidden_size)) ** 0.5, is_state)
+            elif isinstance(module, nn.MultiheadAttention):
+                for weight in matrices.values():
+                    for part in weight.split(module.embed_dim):
+                        draw(part, 1.0, orthogonal)
             else:
-                rows.normal_(0.0, gain / rows.shape[1] ** 0.5, generator=generator)
-            with torch.no_grad():
-                module.weight.copy_(rows.reshape(module.weight.shape))
-                if module.bias is not None:
-                    module.bias.zero_()
+                continue
+            for name, bias in own.items():
+                if name not in matrices:
+                    bias.zero_()
+                    if isinstance(module, (nn.LSTM, nn.LSTMCell)) and "bias_ih" in name:
+                        bias[module.hidden_size : 2 * module.hidden_size] = 1.0
+        if last is not None and last.weight.requires_grad:
+            last.weight.mul_(readout)
     return model
 
 
