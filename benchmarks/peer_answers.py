@@ -146,7 +146,8 @@ def answers(peer: str, path: Path, say: Callable[[str], object] = print, chosen:
             row = kept[entry.name] = answer(peer, entry, truth[entry.name]["truth"])
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-            say(f"{peer} {number}/{len(chosen)} {row['truth']:14} {row['verdicts']['as it is']:14} {row['seconds']:6.2f} s  {entry.name}")
+            words = f"{row['truth']:14} {row['verdicts']['as it is']:14} {row['seconds']:6.2f} s"
+            say(f"{peer} {number}/{len(chosen)} {words}  {entry.name}")
     return [kept[entry.name] for entry in chosen]
 
 

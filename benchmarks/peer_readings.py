@@ -49,7 +49,8 @@ TORCHLENS = {
     "find_nan": ("non_finite",), "bisect_nan": ("non_finite",), "bisect_nan_backward": ("non_finite",),
     "dtype_nonfinite": ("non_finite",), "dtype_near_max": ("exploding_signal", "non_finite"),
     "dtype_subnormal": FADING, "dtype_downcast": (),
-    "vanishing": FADING, "exploding": GROWING, "dead": ("dead_units", *CUT_OFF, "vanishing_gradient"), "nonfinite": ("non_finite",),
+    "vanishing": FADING, "exploding": GROWING, "dead": ("dead_units", *CUT_OFF, "vanishing_gradient"),
+    "nonfinite": ("non_finite",),
 }  # fmt: skip
 TORCHMORTEM = {
     "Vanishing gradients": FADING, "Exploding gradients": GROWING, "Gradient stalling": (*FADING, *CUT_OFF, "dead_units"),

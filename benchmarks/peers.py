@@ -41,8 +41,8 @@ def installed() -> dict[str, str]:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
     (HOME / "constraints.txt").write_text(CONSTRAINT, encoding="utf-8")
-    have = set(_pip(python, "list", "--format=freeze").stdout.lower().replace("_", "-").split())
-    names = {line.partition("==")[0] for line in have}
+    listed = _pip(python, "list", "--format=freeze").stdout.lower().replace("_", "-").split()
+    names = {line.partition("==")[0] for line in listed}
     if "torch" not in names:
         _pip(python, "install", *FIRST)
     if not {"fathometer", *ALSO} <= names:
@@ -57,7 +57,7 @@ def installed() -> dict[str, str]:
 
 
 def _pip(python: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([str(python), "-m", "pip", "--quiet", *words], capture_output=True, text=True, check=False)
+    return subprocess.run([str(python), "-m", "pip", *words], capture_output=True, text=True, check=False)
 
 
 def asked(peer: str) -> list[Row]:
@@ -108,7 +108,9 @@ def counted(peer: str, answers: list[Row]) -> Row:
         "no answer": sum("as it is" in row["errors"] for row in answers),
         "seconds (median)": seconds[len(seconds) // 2],
         "seconds (most)": seconds[-1],
-        "errors": [f"{count} × {error}" for error, count in Counter(e for r in answers for e in r["errors"].values()).most_common(3)],
+        "errors": [
+            f"{count} × {error}" for error, count in Counter(e for r in answers for e in r["errors"].values()).most_common(3)
+        ],
     }
 
 

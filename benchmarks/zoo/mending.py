@@ -113,5 +113,3 @@ def line(row: Row) -> str:
     """Return one row as it is said while it runs."""
     words = f"{row['truth']:14} {row['before']:6.3f} -> {row['share']:6.3f} {row['cpu_seconds']:5.1f} s"
     return f"{words}  {row['way']:14} {row['remedy']:26} {row['network']}"
-
-

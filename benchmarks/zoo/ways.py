@@ -109,7 +109,9 @@ def case_of(entry: Entry) -> Case:
 
 def _applied(case: Case, candidate: Candidate) -> Treated:
     remedy, asked = candidate.remedy, candidate.training
-    treated = Treated(candidate.apply(case, case.seed), remedy.name, remedy.invasiveness, asked.get("clip"), asked.get("warmup", 0))
+    treated = Treated(
+        candidate.apply(case, case.seed), remedy.name, remedy.invasiveness, asked.get("clip"), asked.get("warmup", 0)
+    )
     return replace(treated, new_rate=remedy.name in ("change_rate", "clip"))
 
 

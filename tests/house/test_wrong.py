@@ -42,7 +42,10 @@ def results(tmp_path: Path) -> Path:
     ]
     (tmp_path / "zoo_score.json").write_text(json.dumps({"rows": rows}), encoding="utf-8")
     mend = {"part": "scored", "family": "f", "way": "mend", "network": names[0], "before": 0.6, "advice": ["put_norm_first"]}
-    kept = [mend | {"truth": "at risk", "share": 0.7, "remedy": "none"}, mend | {"truth": "healthy", "share": 0.95, "remedy": "clip"}]
+    kept = [
+        mend | {"truth": "at risk", "share": 0.7, "remedy": "none"},
+        mend | {"truth": "healthy", "share": 0.95, "remedy": "clip"},
+    ]
     (tmp_path / "zoo_mend.json").write_text(json.dumps({"rows": kept}), encoding="utf-8")
     return tmp_path
 

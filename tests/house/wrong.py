@@ -14,7 +14,7 @@ HEAD = "| family | network | fault | strength | truth | said | first finding |\n
 MEND_HEAD = "| family | network | fault | strength | before | after | what `mend` did |\n|---|---|---|---|---|---|---|"
 INTRODUCTION = """# What it gets wrong
 
-Every network of the zoo that `preflight` or `mend` gets wrong, one line each; the table of rates is in the [README](../README.md).
+Every network of the zoo that `preflight` or `mend` gets wrong, one line each; the rates are in the [README](../README.md).
 Truth is training: the share of a known-good twin's drop of the loss, at the best of a sweep of learning rates; from 90% a network
 is healthy, under 50% it will not train. A line with ± is a network whose truth another order of batches changes.
 This page is written by `make readme` from `benchmarks/results/`.

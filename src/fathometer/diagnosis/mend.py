@@ -43,10 +43,12 @@ def mend(
     Remedies are tried from least to most invasive on copies, those whose profile is healthy first. One is kept if the network
     then trains: at the best learning rate every one of three seeds ends below the best input-blind predictor on held-out
     batches, and no worse than without it. The search ends at the first that keeps less than 15% of that predictor's loss;
-    where none does, all are trained, and the least invasive of those within 2% of the best is kept. `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked`
-    changes the length and kind of the short runs. With the `optimizer` that you train with, its first step is judged too, and
-    the short runs use its rate alone, until another rate is what mends it. `progress(text, done, total)` is called after each
-    step of each short run.
+    where none does, all are trained, and the least invasive of those within 2% of the best is kept. A healthy network that
+    trains is changed only if it then learns a tenth more.
+
+    `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked` changes the length and kind of the
+    short runs. With the `optimizer` that you train with, its first step is judged too, and the short runs use its rate alone,
+    until another rate is what mends it. `progress(text, done, total)` is called after each step of each short run.
 
     Raises `FathometerError` for input that cannot be examined, or without targets to train on.
     """

@@ -54,12 +54,6 @@ class Runs:
         self.progress(text, total, total)
         return record
 
-    def rates_of(self, candidate: Candidate) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return the rates that a remedy is tried at first, and those after."""
-        rates = candidate.rates or self.rates
-        first = tuple(rate for rate in FIRST_RATES if rate in rates) or rates
-        return first, tuple(rate for rate in rates if rate not in first)
-
 
 @dataclass(frozen=True)
 class Tried:
@@ -94,10 +88,10 @@ class Search:
 
     def __init__(self, case: Case, runs: Runs, before: Trial, *, is_well: bool = False) -> None:
         self.case, self.runs, self.before, self.blind = case, runs, before, before.blind_loss
-        self.bar = bar_for(before, is_well)
-        self.looked = dict[str, Tried]()
-        self.done = dict[str, Tried]()
-        self.said = dict[str, Attempt]()
+        self.is_well, self.bar = is_well, bar_for(before, is_well)
+        self.looked = dict[int, Tried]()  # by the candidate's identity: two may have one name
+        self.done = dict[int, Tried]()
+        self.said = dict[int, Attempt]()
         self.proved: Tried | None = None
 
     def attempts(self, candidates: Sequence[Candidate]) -> list[Attempt]:
@@ -125,15 +119,21 @@ class Search:
         except FathometerError as problem:
             self._fails(candidate, problem)
             return None
-        looked = self.looked[candidate.remedy.name] = Tried(candidate, after)
+        looked = self.looked[id(candidate)] = Tried(candidate, after)
         return looked
 
     def _learns_enough(self, looked: Tried) -> bool:
         """Train at the first rates, and with every seed where that is enough; remember the runs."""
-        tried = self._trained(looked, self.runs.rates_of(looked.candidate)[0])
+        tried = self._trained(looked, self._rates(looked.candidate)[0])
         if tried is None or final_loss(tried.best) > ENOUGH * abs(self.blind):
             return False
-        return self._proves(tried) and self.drop_is_enough(self.done[tried.candidate.remedy.name])
+        return self._proves(tried) and self.drop_is_enough(self.done[id(tried.candidate)])
+
+    def _rates(self, candidate: Candidate) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the rates that a remedy is tried at first, and those after; of a healthy network its own best rate alone."""
+        rates = candidate.rates or ((self.before.learning_rate,) if self.is_well else self.runs.rates)
+        first = tuple(rate for rate in FIRST_RATES if rate in rates) or rates
+        return first, tuple(rate for rate in rates if rate not in first)
 
     def drop_is_enough(self, tried: Tried) -> bool:
         """Return whether the middle seed has learnt nearly all there is; if not, the search goes on."""
@@ -152,7 +152,7 @@ class Search:
         except FathometerError as problem:
             self._fails(looked.candidate, problem)
             return None
-        self.done[tried.candidate.remedy.name] = tried
+        self.done[id(tried.candidate)] = tried
         return tried
 
     def _proves(self, tried: Tried) -> bool:
@@ -160,7 +160,7 @@ class Search:
         if not tried.others:
             rate, seeds = tried.best.asked.learning_rate, range(1, NUM_SEEDS)
             tried = replace(tried, others=tuple(self.runs.once(tried.candidate, self.case, rate, seed) for seed in seeds))
-        self.done[tried.candidate.remedy.name] = tried
+        self.done[id(tried.candidate)] = tried
         trial = tried.trial(self.blind)
         is_proved = trial.trains and trial.middle_loss <= self.bar
         self.proved = tried if is_proved else None
@@ -169,8 +169,8 @@ class Search:
     def _decide(self) -> None:
         """Try the best at the other rates, and prove the least invasive of those that come near the best of all."""
         for tried in sorted(self.done.values(), key=lambda each: -each.drop(self.blind))[:FINALISTS]:
-            more = list(self.runs.rates_of(tried.candidate)[1])
-            is_largest = tried.best.asked.learning_rate == max(RATES) and len(tried.sweep) > 1
+            more = list(self._rates(tried.candidate)[1])
+            is_largest = not self.is_well and tried.best.asked.learning_rate == max(RATES) and len(tried.sweep) > 1
             if not tried.others:
                 self._trained(tried, [*more, BEYOND] if is_largest else more)
         left = [each for each in self.done.values() if each.drop(self.blind) > MARGIN * abs(self.blind)]
@@ -186,7 +186,7 @@ class Search:
 
     def _fails(self, candidate: Candidate, problem: FathometerError) -> None:
         why = f"It does not fit this network: {problem}"
-        self.said[candidate.remedy.name] = Attempt(candidate.remedy, "did not help", why)
+        self.said[id(candidate)] = Attempt(candidate.remedy, "did not help", why)
 
     def _told(self, candidates: Sequence[Candidate]) -> list[Attempt]:
         return [self._attempt(candidate) for candidate in candidates]
@@ -195,11 +195,11 @@ class Search:
         remedy = candidate.remedy
         if remedy.is_advice:
             return Attempt(remedy, "not tried", f"Advice in words, without code. {remedy.why}")
-        if remedy.name in self.said:
-            return self.said[remedy.name]
-        tried = self.done.get(remedy.name)
-        if tried is None and remedy.name in self.looked:
-            after = self.looked[remedy.name].after
+        if id(candidate) in self.said:
+            return self.said[id(candidate)]
+        tried = self.done.get(id(candidate))
+        if tried is None and id(candidate) in self.looked:
+            after = self.looked[id(candidate)].after
             return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
         if tried is None:
             return Attempt(remedy, "not tried", "A less invasive remedy was proved to work.")

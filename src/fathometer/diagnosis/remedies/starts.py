@@ -23,7 +23,14 @@ def initialise_textbook(case: Case, examination: Examination) -> Candidate | Non
     why = f"The textbook's gain for {activation} is {rounded(gain)}; it was made for a few layers."
     title = f"Textbook initialisation, gain {rounded(gain)}"
     return call_on_copy(
-        case, "initialise_textbook", title, why, 1, (weights.initialise,), {"gain": rounded(gain), "readout": READOUT}, ("glorot2010",)
+        case,
+        "initialise_textbook",
+        title,
+        why,
+        1,
+        weights.INITIALISE,
+        {"gain": rounded(gain), "readout": READOUT},
+        ("glorot2010",),
     )
 
 
@@ -34,7 +41,14 @@ def initialise(case: Case, examination: Examination) -> Candidate:
     title = {"relu": "He initialisation", "leaky_relu": "He initialisation"}.get(activation, critical)
     why = f"With std {gain}/√fan_in and no bias, {activation} layers neither shrink nor grow what passes through."
     return call_on_copy(
-        case, "initialise", title, why, 1, (weights.initialise,), {"gain": gain, "readout": READOUT}, ("he2015init", "schoenholz2017")
+        case,
+        "initialise",
+        title,
+        why,
+        1,
+        weights.INITIALISE,
+        {"gain": gain, "readout": READOUT},
+        ("he2015init", "schoenholz2017"),
     )
 
 
@@ -49,7 +63,7 @@ def initialise_orthogonal(case: Case, examination: Examination) -> Candidate:
         f"Orthogonal initialisation, gain {gain}",
         why,
         1,
-        (weights.initialise,),
+        weights.INITIALISE,
         arguments,
         citations,
     )

@@ -29,7 +29,7 @@ def swap_activation(case: Case, examination: Examination) -> Candidate | None:
         return None
     gain = starting_gain(name)
     why = f"{new.__name__} passes more gradient than {old.__name__}; the weights start at its critical gain, {gain}."
-    code = source((wiring.swap_activation, weights.initialise))
+    code = source((wiring.swap_activation, *weights.INITIALISE))
     swapped = f"swap_activation(model, nn.{old.__name__}, nn.{new.__name__})"
     code += f"\nmodel = initialise({swapped}, gain={gain}, readout={READOUT}{seed_words(case)})\n"
 
