@@ -80,15 +80,20 @@ def torchlens(asked: Question) -> list[Said]:
     """Trace with the gradients of one backward pass, and read its `audit_trace`, each kind of trouble once.
 
     Of the gradient's audit it gives one finding for each operation; the flags of its table say which kind. The commonest kind
-    comes first.
+    comes first. On networks with loops the audit as a whole raises (2.36.1); then its table of gradients is read alone.
     """
     import torchlens as lens
+    from torchlens.errors import InvalidArgumentError
 
     options = lens.options.CaptureOptions(save_grads=True)
     trace = lens.trace(asked.model, asked.inputs, capture=options)
     trace.log_backward(asked.loss_fn(trace[trace.output_layers[0]].out, asked.targets))
     said = dict[str, Said]()
-    for finding in lens.debug.audit_trace(trace).findings:
+    try:
+        findings = lens.debug.audit_trace(trace).findings
+    except InvalidArgumentError:
+        findings = ()
+    for finding in findings:
         if finding.severity in ("critical", "warning") and finding.check != "gradient_flow_audit":
             severity = WRONG if finding.severity == "critical" else DOUBTFUL
             said.setdefault(finding.check, Said(severity, finding.check, TORCHLENS.get(finding.check, ())))

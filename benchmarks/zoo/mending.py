@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
@@ -65,14 +66,17 @@ def run(
 
 def measure(part: str, entry: Entry, way: str, truth: Row, drop: float) -> Row:
     """Treat one network in one way, train it as truth is made, and return the row; a failure of the treatment is a result."""
-    start = process_time()
+    start, share = process_time(), truth["share"]
     try:
         treated = WAYS[way](entry)
     except Exception as problem:  # whatever it raises, the network was not mended
         treated = Treated(None, said=f"{type(problem).__name__}: {problem}"[:200])
     treating = process_time() - start
-    is_same = treated.model is None
-    share = truth["share"] if is_same else share_after(entry, treated, drop)
+    if treated.model is not None:
+        try:
+            share = share_after(entry, treated, drop)
+        except Exception as problem:  # a remedy that broke the network
+            share, treated = -1.0, replace(treated, said=f"{type(problem).__name__}: {problem}"[:200])
     return {
         "part": part, "network": entry.name, "family": entry.family, "fault": entry.fault, "strength": entry.strength,
         "fix": entry.fix, "way": way, "before": truth["share"], "share": share, "truth": truth_of(share),

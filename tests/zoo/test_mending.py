@@ -184,6 +184,16 @@ def test_a_way_that_fails_has_mended_nothing(tmp_path: Path, monkeypatch: pytest
     assert row["said"] == "ZeroDivisionError: inside"
 
 
+@pytest.mark.usefixtures("as_known")
+def test_a_remedy_that_breaks_the_network_has_not_mended_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A treated network that cannot be trained counts as one that fails, with the reason."""
+    monkeypatch.setitem(mending.WAYS, "mend", lambda entry: Treated(nn.Linear(3, 3), "clip", 3))
+    (row,) = mending.run("develop", ("mend",), chosen=[DEAD], path=tmp_path / "kept.jsonl", diary=lambda *words: None)
+
+    assert (row["share"], row["truth"], row["remedy"]) == (-1.0, "will not train", "clip")
+    assert row["said"].startswith("RuntimeError")
+
+
 def made(way: str, network: str, is_well: bool, **more: Any) -> dict[str, Any]:
     """Return a row by hand."""
     truth = "healthy" if is_well else "at risk"

@@ -16,7 +16,7 @@ from fathometer.diagnosis.fix import Fix, is_sick
 from fathometer.diagnosis.own_batch import own_data
 from fathometer.diagnosis.preflight import case_of, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import propose
-from fathometer.diagnosis.search import Progress, Runs, Search, applied, learns_enough
+from fathometer.diagnosis.search import Progress, Runs, Search, applied
 from fathometer.diagnosis.trial import RATES, trial_data
 from fathometer.errors import BatchError, ModelError, kind_of
 from fathometer.instruments import unchanged
@@ -44,7 +44,7 @@ def mend(
     then trains: at the best learning rate every one of three seeds ends below the best input-blind predictor on held-out
     batches, and no worse than without it. The search ends at the first that keeps less than 15% of that predictor's loss;
     where none does, all are trained, and the least invasive of those within 2% of the best is kept. A healthy network that
-    trains is changed only if it then learns a tenth more.
+    trains is left as it is.
 
     `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked` changes the length and kind of the
     short runs. With the `optimizer` that you train with, its first step is judged too, and the short runs use its rate alone,
@@ -80,10 +80,9 @@ def _like(optimizer: torch.optim.Optimizer | None, asked: Asked) -> tuple[Asked,
 def _mend(case: Case, runs: Runs, optimizer: torch.optim.Optimizer | None) -> Fix:
     before = preflight(case.model, case.batch, loss_fn=case.loss_fn, optimizer=optimizer, seed=case.seed)
     trial = runs.trial("the network as it is", lambda _: deepcopy(case.model))
-    is_well = not is_sick(before) and trial.trains
-    if is_well and learns_enough(trial):
+    if not is_sick(before) and trial.trains:
         return Fix(before, trial, (), deepcopy(case.model))
-    search = Search(case, runs, trial, is_well=is_well)
+    search = Search(case, runs, trial)
     tried = tuple(search.attempts(propose(case, examine(case, optimizer=optimizer))))
     model = deepcopy(case.model) if search.proved is None else applied(case, search.proved.candidate)
     return Fix(before, trial, tried, model)

@@ -22,7 +22,6 @@ Result = TypeVar("Result")
 ENOUGH = 0.15
 NEAR = 0.98  # of the best remedy's drop below the blind predictor: a less invasive one that reaches it is as good
 FIRST_RATES, BEYOND = (1e-3, 3e-3), 1e-2  # what each remedy is tried at first, and the rate beyond the largest usual one
-MOST_OF = 0.9  # of what could be learnt: a network that reaches it trains, and a healthy one is not changed for less
 FINALISTS = 3  # so many of the best are tried at the other rates
 
 
@@ -63,11 +62,12 @@ class Tried:
     after: Preflight
     sweep: tuple[Record, ...] = ()
     others: tuple[Record, ...] = ()
+    barred: tuple[float, ...] = ()  # rates at which another seed did not train
 
     @property
     def best(self) -> Record:
-        """Return the run of the first seed that ended lowest."""
-        return min(self.sweep, key=final_loss)
+        """Return the run of the first seed that ended lowest, of the rates that are not barred."""
+        return min((record for record in self.sweep if record.asked.learning_rate not in self.barred), key=final_loss)
 
     def trial(self, blind: float) -> Trial:
         """Return the runs as a trial."""
@@ -86,9 +86,9 @@ class Search:
     start is evidence and training is truth; then the best of all at the other rates. `blind` is the loss to beat.
     """
 
-    def __init__(self, case: Case, runs: Runs, before: Trial, *, is_well: bool = False) -> None:
+    def __init__(self, case: Case, runs: Runs, before: Trial) -> None:
         self.case, self.runs, self.before, self.blind = case, runs, before, before.blind_loss
-        self.is_well, self.bar = is_well, bar_for(before, is_well)
+        self.bar = before.middle_loss if before.trains else float("inf")
         self.looked = dict[int, Tried]()  # by the candidate's identity: two may have one name
         self.done = dict[int, Tried]()
         self.said = dict[int, Attempt]()
@@ -130,8 +130,8 @@ class Search:
         return self._proves(tried) and self.drop_is_enough(self.done[id(tried.candidate)])
 
     def _rates(self, candidate: Candidate) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return the rates that a remedy is tried at first, and those after; of a healthy network its own best rate alone."""
-        rates = candidate.rates or ((self.before.learning_rate,) if self.is_well else self.runs.rates)
+        """Return the rates that a remedy is tried at first, and those after."""
+        rates = candidate.rates or self.runs.rates
         first = tuple(rate for rate in FIRST_RATES if rate in rates) or rates
         return first, tuple(rate for rate in rates if rate not in first)
 
@@ -156,21 +156,27 @@ class Search:
         return tried
 
     def _proves(self, tried: Tried) -> bool:
-        """Train the other seeds at the best rate; a remedy is proved if every seed trains, and no worse than without it."""
+        """Train the other seeds at the best rate, or where one of them fails at the next best; remember what is proved.
+
+        Every seed must train, and the middle one end no higher than that of a network that trains as it is. A rate at which one seed of three does not train is no rate to give to a user, though the first seed was lucky there.
+        """
         if not tried.others:
             rate, seeds = tried.best.asked.learning_rate, range(1, NUM_SEEDS)
             tried = replace(tried, others=tuple(self.runs.once(tried.candidate, self.case, rate, seed) for seed in seeds))
         self.done[id(tried.candidate)] = tried
         trial = tried.trial(self.blind)
-        is_proved = trial.trains and trial.middle_loss <= self.bar
-        self.proved = tried if is_proved else None
-        return is_proved
+        self.proved = tried if trial.trains and trial.middle_loss <= self.bar else None
+        barred = (*tried.barred, trial.learning_rate)
+        if trial.trains or len(barred) >= len(tried.sweep):
+            return self.proved is not None
+        other = replace(tried, others=(), barred=barred)
+        return self._proves(other) if other.drop(self.blind) > MARGIN * abs(self.blind) else False
 
     def _decide(self) -> None:
         """Try the best at the other rates, and prove the least invasive of those that come near the best of all."""
         for tried in sorted(self.done.values(), key=lambda each: -each.drop(self.blind))[:FINALISTS]:
             more = list(self._rates(tried.candidate)[1])
-            is_largest = not self.is_well and tried.best.asked.learning_rate == max(RATES) and len(tried.sweep) > 1
+            is_largest = tried.best.asked.learning_rate == max(RATES) and len(tried.sweep) > 1
             if not tried.others:
                 self._trained(tried, [*more, BEYOND] if is_largest else more)
         left = [each for each in self.done.values() if each.drop(self.blind) > MARGIN * abs(self.blind)]
@@ -215,22 +221,6 @@ class Search:
         if trial.middle_loss > self.bar:
             return f"{profile} It trains, but no better than the network as it is."
         return f"{profile} It trains, but another remedy does better."
-
-
-def bar_for(before: Trial, is_well: bool) -> float:
-    """Return the loss that a remedy must reach: none, that of a network that trains, or for a healthy one clearly less.
-
-    A healthy network is left alone unless what it learns is under nine tenths of what it could.
-    """
-    if not before.trains:
-        return float("inf")
-    blind = before.blind_loss
-    return blind - (blind - before.middle_loss) / MOST_OF if is_well else before.middle_loss
-
-
-def learns_enough(trial: Trial) -> bool:
-    """Return whether short runs ended with nearly all learnt that there is."""
-    return trial.trains and trial.middle_loss <= ENOUGH * abs(trial.blind_loss)
 
 
 def _why_proved(tried: Tried) -> str:

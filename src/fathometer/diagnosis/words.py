@@ -88,9 +88,8 @@ def evidence_sentence(fix: "Fix") -> str:
     before = trial_words(fix.trial_before)
     if not fix.needed:
         network, verdict = fix.before.network, fix.before.verdict
-        if not fix.tried or verdict == "healthy":
-            tail = " No remedy does clearly better." if fix.tried else ""
-            return f"Nothing to mend: {network} is {verdict} and trains ({before}).{tail}"
+        if not fix.tried:
+            return f"Nothing to mend: {network} is {verdict} and trains ({before})."
         return f"{network} trains as it is ({before}), though preflight said: {verdict}. No remedy does better."
     proved = fix.proved
     if proved is None or proved.trial is None:
