@@ -158,7 +158,8 @@ class Search:
     def _proves(self, tried: Tried) -> bool:
         """Train the other seeds at the best rate, or where one of them fails at the next best; remember what is proved.
 
-        Every seed must train, and the middle one end no higher than that of a network that trains as it is. A rate at which one seed of three does not train is no rate to give to a user, though the first seed was lucky there.
+        Every seed must train, and the middle one end no higher than that of a network that trains as it is. Where the first
+        seed alone was lucky, its rate is none to give to a user.
         """
         if not tried.others:
             rate, seeds = tried.best.asked.learning_rate, range(1, NUM_SEEDS)
