@@ -1,4 +1,4 @@
-"""Other tools on the same networks, in an environment of their own."""
+"""Peers on the same networks, in an environment of their own."""
 
 import json
 import os

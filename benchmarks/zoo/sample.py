@@ -7,8 +7,8 @@ from zlib import crc32
 from benchmarks.zoo.entry import Entry
 from benchmarks.zoo.truth import Row
 
-# All of them would take hours: `mend` trains each network some ten to fifty times.
-COUNTS = {"develop": 40, "scored": 60}
+# All of them would take hours: `mend` trains each network some ten to thirty times. A larger number only adds networks.
+COUNTS = {"develop": 0, "scored": 7}
 
 
 def sick(entries: Iterable[Entry], known: dict[str, Row]) -> list[Entry]:
