@@ -29,8 +29,9 @@ bench-many: $(READY)    ## a grid of networks as stacks, against a loop
 bench-train: $(READY)   ## tokens a second, against a plain loop and Hugging Face
 	$(BIN)/python -m benchmarks training
 
-readme: $(READY)        ## write the generated tables of the README anew
+readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
 	$(BIN)/python -m tests.house.readme
+	$(BIN)/python -m tests.house.wrong
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py

@@ -14,9 +14,11 @@ from benchmarks.flops import flops
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
 from benchmarks.many import many, many_processes
+from benchmarks.peers import peers
 from benchmarks.preflight_cost import preflight_cost
 from benchmarks.trained import trained
 from benchmarks.training import training
+from benchmarks.zoo.mending import zoo_mend
 from benchmarks.zoo.score import zoo_score
 from benchmarks.zoo.table import zoo_truth
 from fathometer.json_text import dump
@@ -34,9 +36,11 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "lesson": lesson,
     "many": many,
     "many_processes": many_processes,
+    "peers": peers,
     "preflight_cost": preflight_cost,
     "trained": trained,
     "training": training,
+    "zoo_mend": zoo_mend,
     "zoo_score": zoo_score,
     "zoo_truth": zoo_truth,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.zoo import mended
 from benchmarks.zoo.score import summary
 
 ROOT = Path(__file__).parents[2]
@@ -83,12 +84,61 @@ def _reached(row: dict[str, Any]) -> str:
     return f"{loss} nats a byte; the entropy of single bytes is {single}, of a byte after another {pairs}"
 
 
+def rows_of(name: str, root: Path = ROOT) -> list[dict[str, Any]]:
+    """Return the rows of a result, none where it was not measured."""
+    path = root / "benchmarks" / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+
+def mend_table(root: Path = ROOT) -> str:
+    """Return how many sick networks with a known fix train after each way, in both parts of the zoo, and the pairs."""
+    rows = rows_of("zoo_mend", root)
+    told = {part: mended.table([row for row in rows if row["part"] == part]) for part in ("develop", "scored")}
+    developed = {line[0]: line[1] for line in told["develop"]}
+    head = [
+        "| after | developed on: train | only scored: train | invasive | only `mend` : only this |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join(
+        [*head, *(f"| {w} | {developed.get(w, '–')} | {rate} | {level} | {p} |" for w, rate, level, p in told["scored"])]
+    )
+
+
+def peers_table(root: Path = ROOT) -> str:
+    """Return what each peer says of the same networks."""
+    columns = (
+        "",
+        "well or sick, right",
+        "false alarms",
+        "right name first (at all)",
+        "same at any loss scale",
+        "with a batch of 2",
+    )
+    lines = [f"| {' | '.join((*columns, 'state restored', 'seconds'))} |", "|" + "---|" * 8]
+    for row in rows_of("peers", root):
+        name = f"{row['peer']} {row['version'] or ''}".strip()
+        if row["problem"]:
+            lines.append(f"| {name} | does not install: {row['problem']} |" + " |" * 6)
+            continue
+        number, sick = row["networks"], row["sick"]
+        cells = [f"{row['well or sick, right']} of {number}", f"{row['false alarms']} of {row['healthy']}"]
+        cells += [
+            f"{row['right name first']} ({row['right name at all']}) of {sick}",
+            f"{row['same at any loss scale']} of {number}",
+        ]
+        cells += [f"{row['same with a batch of 2']} of {number}", f"{row['state restored']} of {number}"]
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['seconds (median)']:.2f} |")
+    return "\n".join(lines)
+
+
 # A new table is one function, one line here, and its two markers in the README.
 TABLES: dict[str, Callable[[], str]] = {
     "rooms": rooms_table,
     "lesson": lesson_table,
     "verdicts": verdicts_table,
     "trained": trained_table,
+    "mend": mend_table,
+    "peers": peers_table,
 }
 
 

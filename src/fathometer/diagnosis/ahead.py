@@ -44,13 +44,14 @@ class Ahead:
         return self.losses[-1] / self.losses[0] if self.losses[0] > 0 else 1.0
 
 
-def left_ahead(case: Case, *, scale: float = 1.0) -> float | None:
+def left_ahead(case: Case, *, scale: float = 1.0, unit: float | None = None) -> float | None:
     """Return what is left of the best constant answer's loss after `STEPS` steps of Adam, at the better of two rates.
 
-    The loss is multiplied by `scale`, so that no unit of it matters. A rate that is too large for a deep plain network
-    says nothing of a smaller one. None for a model that cannot be copied, or where no constant answer is known.
+    The loss is multiplied by `scale`, so that no unit of it matters; it is `unit` times the default one, where that is known.
+    A rate that is too large for a deep plain network says nothing of a smaller one. None for a model that cannot be copied,
+    or where no constant answer is known.
     """
-    blind = _blind_loss(case)
+    blind = _blind_loss(case, unit)
     if blind is None:
         return None
     runs = [_ahead(case, None, STEPS, scale, rate) for rate in RATES]
@@ -95,9 +96,10 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _blind_loss(case: Case) -> float | None:
+def _blind_loss(case: Case, unit: float | None) -> float | None:
     """Return the loss of the best constant answer on this batch; None where there is no such thing."""
+    own = case.loss_fn if unit is None else None
     try:
-        return blind_loss(case.model, TrialData((), (case.batch,), case.loss_fn))
+        return blind_loss(case.model, TrialData((), (case.batch,), own)) * (1.0 if unit is None else unit)
     except Exception:  # no targets, or all the same; or a model that takes no batch of this size
         return None

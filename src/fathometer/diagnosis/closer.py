@@ -1,6 +1,7 @@
 """A closer look, where the first one leaves the verdict open."""
 
 from dataclasses import replace
+from math import isfinite
 
 import torch
 
@@ -38,8 +39,14 @@ def look_closer(
             facts |= _apart(case, found) | ({} if optimizer is None else _sharpness(case, optimizer))
         evidence = _with(evidence, facts)
         if is_undecided(evidence) or shattered_gradients(evidence) or gradients_alike(evidence):
-            evidence = _with(evidence, {"ahead_left": left_ahead(young, scale=found.loss_scale)})
+            evidence = _with(evidence, {"ahead_left": left_ahead(young, scale=found.loss_scale, unit=_unit(evidence))})
     return evidence
+
+
+def _unit(evidence: Evidence) -> float | None:
+    """Return how many times the default loss the user's is, where it is that on some scale."""
+    loss, default = evidence.fact("loss"), evidence.fact("cross_entropy") or evidence.fact("squared_error")
+    return loss / default if loss and default and isfinite(loss / default) else None
 
 
 def _with(evidence: Evidence, facts: Facts) -> Evidence:

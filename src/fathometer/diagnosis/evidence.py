@@ -1,7 +1,7 @@
 """What the rules read: profile, forecast and ratios along depth."""
 
 from dataclasses import dataclass, replace
-from math import inf, log10
+from math import inf, isfinite, log10
 
 from fathometer.depth_profile import DepthProfile
 
@@ -133,7 +133,7 @@ class Evidence:
         """Return log10 of the first loss over that of the best constant answer, where that is known."""
         for loss, least in (("cross_entropy", "chance_cross_entropy"), ("squared_error", "least_squared_error")):
             first, best = self.fact(loss), self.fact(least)
-            if first is not None and best:
+            if first is not None and isfinite(first) and best:
                 return log10_ratio(first, best)
         return None
 

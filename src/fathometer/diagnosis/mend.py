@@ -1,9 +1,8 @@
 """The smallest remedy that is proved: measured again, trained both ways."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,19 +12,19 @@ from fathometer.contract import LossFunction
 from fathometer.diagnosis.admission import admit, first_words
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import examine
-from fathometer.diagnosis.fix import Attempt, Fix, is_sick
+from fathometer.diagnosis.fix import Fix, is_sick
 from fathometer.diagnosis.own_batch import own_data
 from fathometer.diagnosis.preflight import case_of, name_of, preflight, spec_of
-from fathometer.diagnosis.remedies import Candidate, propose
-from fathometer.diagnosis.trial import NUM_SEEDS, RATES, Trial, TrialData, run_trial, trial_data
-from fathometer.errors import BatchError, FathometerError, ModelError, kind_of
+from fathometer.diagnosis.remedies import propose
+from fathometer.diagnosis.search import Progress, Runs, Search, applied
+from fathometer.diagnosis.trial import RATES, trial_data
+from fathometer.errors import BatchError, ModelError, kind_of
 from fathometer.instruments import unchanged
 from fathometer.records import Asked
 from fathometer.spec import Spec
 from fathometer.training import OPTIMIZERS
 
 STEPS = 150
-Progress = Callable[[str, int, int], None]
 
 
 def mend(
@@ -41,12 +40,15 @@ def mend(
 ) -> Fix:
     """Find the smallest remedy that is proved to work, and return the mended copy, the code and the evidence.
 
-    Remedies are tried from least to most invasive on copies. One is kept if the profile after it is healthy *and* the
-    network then trains: at the best of three learning rates every one of three seeds ends below the best input-blind
-    predictor on held-out batches. `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked`
-    changes the length and kind of the short runs. With the `optimizer` that you train with, its first step is judged too, and
-    the short runs use its rate alone, until another rate is what mends it. `progress(text, done, total)` is called after each
-    step of each short run.
+    Remedies are tried from least to most invasive on copies, those whose profile is healthy first. One is kept if the network
+    then trains: at the best learning rate every one of three seeds ends below the best input-blind predictor on held-out
+    batches, and no worse than without it. The search ends at the first that keeps less than 15% of that predictor's loss;
+    where none does, all are trained, and the least invasive of those within 2% of the best is kept. A healthy network that
+    trains is left as it is.
+
+    `data` is an iterable of batches; without it a fifth of `batch` is held out. `asked` changes the length and kind of the
+    short runs. With the `optimizer` that you train with, its first step is judged too, and the short runs use its rate alone,
+    until another rate is what mends it. `progress(text, done, total)` is called after each step of each short run.
 
     Raises `FathometerError` for input that cannot be examined, or without targets to train on.
     """
@@ -60,9 +62,9 @@ def mend(
         data = None if (spec := spec_of(model)) is None else own_data(spec, seed)
     _check_copies(case.model)
     asked, rates = _like(optimizer, asked or Asked(steps=STEPS))
-    settings = _Settings(trial_data(case.batch, data, loss_fn), asked, progress or _silent, rates)
+    runs = Runs(trial_data(case.batch, data, loss_fn), asked, progress or _silent, rates)
     with unchanged(case.model):
-        return _mend(case, settings, optimizer).named(name_of(model))
+        return _mend(case, runs, optimizer).named(name_of(model))
 
 
 def _like(optimizer: torch.optim.Optimizer | None, asked: Asked) -> tuple[Asked, tuple[float, ...]]:
@@ -75,75 +77,15 @@ def _like(optimizer: torch.optim.Optimizer | None, asked: Asked) -> tuple[Asked,
     return asked, (float(group["lr"]),)
 
 
-def _mend(case: Case, settings: "_Settings", optimizer: torch.optim.Optimizer | None) -> Fix:
+def _mend(case: Case, runs: Runs, optimizer: torch.optim.Optimizer | None) -> Fix:
     before = preflight(case.model, case.batch, loss_fn=case.loss_fn, optimizer=optimizer, seed=case.seed)
-    trial = settings.run("the network as it is", lambda _: deepcopy(case.model), settings.asked)
+    trial = runs.trial("the network as it is", lambda _: deepcopy(case.model))
     if not is_sick(before) and trial.trains:
         return Fix(before, trial, (), deepcopy(case.model))
-    tried: list[Attempt] = []
-    mended = None
-    for candidate in propose(case, examine(case, optimizer=optimizer)):
-        if candidate.remedy.is_advice:
-            tried.append(Attempt(candidate.remedy, "not tried", f"Advice in words, without code. {candidate.remedy.why}"))
-            continue
-        if mended is not None:
-            tried.append(Attempt(candidate.remedy, "not tried", "A less invasive remedy was proved to work."))
-            continue
-        tried.append(_attempt(case, candidate, settings, trial))
-        mended = candidate.apply(case, case.seed) if tried[-1].outcome == "proved" else None
-    return Fix(before, trial, tuple(tried), deepcopy(case.model) if mended is None else mended)
-
-
-@dataclass(frozen=True)
-class _Settings:
-    data: TrialData
-    asked: Asked
-    progress: Progress
-    rates: tuple[float, ...] = RATES
-
-    def run(self, text: str, make: Callable[[int], nn.Module], asked: Asked, rates: tuple[float, ...] | None = None) -> Trial:
-        """Make the short runs of one network, and tell how far they are."""
-        counter, rates = count(1), rates or self.rates
-        total = (len(rates) + NUM_SEEDS - 1) * asked.steps
-        self.progress(text, 0, total)
-        try:
-            trial = run_trial(make, self.data, asked, rates=rates, on_step=lambda: self.progress(text, next(counter), total))
-            self.progress(text, total, total)  # a run that was stopped has fewer steps
-            return trial
-        except FathometerError:
-            raise
-        except (Exception, SystemExit) as problem:
-            given = f"Training {text} raised {type(problem).__name__}: {first_words(problem)}"
-            raise ModelError(given, "Short training runs are the proof", "Train it by hand and mend what it says") from problem
-
-
-def _attempt(case: Case, candidate: Candidate, settings: _Settings, before: Trial) -> Attempt:
-    """Apply one remedy to a copy, measure again, and if the profile is healthy train it."""
-    remedy = candidate.remedy
-    asked = replace(settings.asked, **candidate.training)
-    try:
-        after = preflight(_apply(case, candidate), case.batch, loss_fn=case.loss_fn, ignore=candidate.answers, seed=case.seed)
-        if is_sick(after):
-            return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
-        trial = settings.run(remedy.title, lambda seed: candidate.apply(case, seed), asked, candidate.rates)
-    except FathometerError as problem:
-        return Attempt(remedy, "did not help", f"It does not fit this network: {problem}")
-    if not trial.trains:
-        return Attempt(
-            remedy, "did not help", "Its profile is healthy, but it does not beat the input-blind predictor.", after, trial
-        )
-    if before.trains and trial.middle_loss > before.middle_loss:
-        return Attempt(remedy, "did not help", "It trains, but no better than the network as it is.", after, trial)
-    return Attempt(remedy, "proved", "Its profile is healthy, and every seed trains.", after, trial)
-
-
-def _apply(case: Case, candidate: Candidate) -> nn.Module:
-    """Apply a remedy to a copy; whatever it raises says that it does not fit."""
-    try:
-        return candidate.apply(case, case.seed)
-    except Exception as problem:
-        given = f"Applying it raised {type(problem).__name__}: {first_words(problem)}"
-        raise ModelError(given, "It expects layers that are used as torch means them", "Apply it by hand") from problem
+    search = Search(case, runs, trial)
+    tried = tuple(search.attempts(propose(case, examine(case, optimizer=optimizer))))
+    model = deepcopy(case.model) if search.proved is None else applied(case, search.proved.candidate)
+    return Fix(before, trial, tried, model)
 
 
 def _check_copies(model: nn.Module) -> None:

@@ -45,7 +45,7 @@ class Trial:
     @property
     def losses(self) -> tuple[float, ...]:
         """Return the held-out loss of each seed; infinite for a run that was stopped."""
-        return tuple(_final(record) for record in self.records)
+        return tuple(final_loss(record) for record in self.records)
 
     @property
     def trains(self) -> bool:
@@ -115,15 +115,18 @@ def run_trial(
 
     `make(seed)` returns a fresh network; the seed also orders the batches. `on_step` is called after each step of each run.
     """
-    sweep = [_run(make, data, replace(asked, learning_rate=rate, seed=0), on_step) for rate in rates]
-    best = min(sweep, key=_final)
+    sweep = [run_once(make, data, replace(asked, learning_rate=rate, seed=0), on_step) for rate in rates]
+    best = min(sweep, key=final_loss)
     rate = best.asked.learning_rate
-    others = [_run(make, data, replace(asked, learning_rate=rate, seed=seed), on_step) for seed in range(1, num_seeds)]
-    points = tuple((record.asked.learning_rate, _final(record)) for record in sweep)
+    others = [run_once(make, data, replace(asked, learning_rate=rate, seed=seed), on_step) for seed in range(1, num_seeds)]
+    points = tuple((record.asked.learning_rate, final_loss(record)) for record in sweep)
     return Trial(rate, blind_loss(make(0), data), (best, *others), points)
 
 
-def _run(make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_step: Callable[[], None] | None) -> Record:
+def run_once(
+    make: Callable[[int], nn.Module], data: TrialData, asked: Asked, on_step: Callable[[], None] | None = None
+) -> Record:
+    """Train one fresh network as asked, its batches in the order that the seed decides, and return what came of it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(asked.seed)
         model = make(asked.seed)
@@ -154,7 +157,8 @@ def _shuffled(batches: Sequence[Any], generator: torch.Generator) -> Iterable[An
             yield batches[index]
 
 
-def _final(record: Record) -> float:
+def final_loss(record: Record) -> float:
+    """Return the held-out loss of a run; infinite for one that was stopped."""
     loss = record.held_out_loss
     return float("inf") if loss is None or loss != loss else loss
 

@@ -10,7 +10,7 @@ from fathometer.diagnosis.evidence import has_stream
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.remedies import weights, wiring
 from fathometer.diagnosis.remedies.candidate import Candidate, call_on_copy, seed_words, source
-from fathometer.diagnosis.remedies.gains import rounded, starting_gain
+from fathometer.diagnosis.remedies.gains import READOUT, rounded, starting_gain
 from fathometer.finding import Remedy
 from fathometer.instruments import DepthPoint
 
@@ -61,6 +61,27 @@ def zero_branches(case: Case, examination: Examination) -> Candidate | None:
     )
 
 
+def initialise_stream(case: Case, examination: Examination) -> Candidate | None:
+    """Draw all weights anew and start every block as the identity, where each has a stream and a last layer of its own."""
+    points = examination.points.points
+    if not has_stream(examination.profile) or any(point.start or point.is_step for point in points):
+        return None
+    last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
+    if len(last) < len(points):
+        return None
+    why = "New weights of gain 1, branches that add nothing at first, and a small readout: the stream passes as it is."
+    code = source((*weights.INITIALISE, weights.zero_branches))
+    drawn = f"initialise(model, gain=1.0, readout={READOUT}{seed_words(case)})"
+    code += f"\nmodel = zero_branches({drawn}, layers={last!r})\n"
+
+    def apply(case: Case, seed: int) -> nn.Module:
+        anew = weights.initialise(deepcopy(case.model), gain=1.0, readout=READOUT, seed=seed)
+        return weights.zero_branches(anew, last)
+
+    remedy = Remedy("initialise_stream", "New weights, branches at zero", why, 1, code, ("zhang2019", "bachlechner2021"))
+    return Candidate(remedy, apply)
+
+
 def _layers_in(model: nn.Module, point: DepthPoint) -> list[str]:
     """Return the names of a block's linear and convolutional layers, in the order in which they are written."""
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -87,12 +108,12 @@ def add_residual(case: Case, examination: Examination) -> Candidate | None:
     scale = rounded(len(blocks) ** (-1 if drifts else -0.5))
     gain = starting_gain(examination.activation)
     why = f"x + {scale}·f(x): the identity is what each block starts near, and the gradient has a straight way back."
-    code = source((wiring.Residual, wiring.add_residual, weights.initialise))
+    code = source((wiring.Residual, wiring.add_residual, *weights.INITIALISE))
     wrapped = f"add_residual(model, blocks={blocks!r}, scale={scale})"
-    code += f"\nmodel = initialise({wrapped}, gain={gain}{seed_words(case)})\n"
+    code += f"\nmodel = initialise({wrapped}, gain={gain}, readout={READOUT}{seed_words(case)})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
-        return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, seed=seed)
+        return weights.initialise(wiring.add_residual(deepcopy(case.model), blocks, scale), gain=gain, readout=READOUT, seed=seed)
 
     remedy = Remedy("add_residual", "Residual connections", why, 6, code, ("he2015residual", "hayou2021"))
     return Candidate(remedy, apply)

@@ -12,3 +12,6 @@ def starting_gain(activation: str) -> float:
 
 def rounded(value: float) -> float:
     return float(f"{value:.4g}")
+
+
+READOUT = 0.1  # what a new start leaves of the last layer: large first outputs are unlearnt before anything is learnt

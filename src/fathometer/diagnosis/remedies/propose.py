@@ -13,6 +13,7 @@ CATALOGUE: dict[str, Callable[[Case, Examination], Candidate | None]] = {
     "initialise_textbook": starts.initialise_textbook,
     "initialise": starts.initialise,
     "initialise_orthogonal": starts.initialise_orthogonal,
+    "initialise_stream": branches.initialise_stream,
     "initialise_by_measurement": starts.initialise_by_measurement,
     "swap_activation": wirings.swap_activation,
     "remove_softmax": wirings.remove_softmax,

@@ -10,7 +10,7 @@ from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.remedies import weights
 from fathometer.diagnosis.remedies.candidate import Candidate, call_on_copy, call_words, seed_words, source
-from fathometer.diagnosis.remedies.gains import rounded, starting_gain
+from fathometer.diagnosis.remedies.gains import READOUT, rounded, starting_gain
 from fathometer.finding import Remedy
 
 
@@ -23,7 +23,14 @@ def initialise_textbook(case: Case, examination: Examination) -> Candidate | Non
     why = f"The textbook's gain for {activation} is {rounded(gain)}; it was made for a few layers."
     title = f"Textbook initialisation, gain {rounded(gain)}"
     return call_on_copy(
-        case, "initialise_textbook", title, why, 1, (weights.initialise,), {"gain": rounded(gain)}, ("glorot2010",)
+        case,
+        "initialise_textbook",
+        title,
+        why,
+        1,
+        weights.INITIALISE,
+        {"gain": rounded(gain), "readout": READOUT},
+        ("glorot2010",),
     )
 
 
@@ -34,14 +41,21 @@ def initialise(case: Case, examination: Examination) -> Candidate:
     title = {"relu": "He initialisation", "leaky_relu": "He initialisation"}.get(activation, critical)
     why = f"With std {gain}/√fan_in and no bias, {activation} layers neither shrink nor grow what passes through."
     return call_on_copy(
-        case, "initialise", title, why, 1, (weights.initialise,), {"gain": gain}, ("he2015init", "schoenholz2017")
+        case,
+        "initialise",
+        title,
+        why,
+        1,
+        weights.INITIALISE,
+        {"gain": gain, "readout": READOUT},
+        ("he2015init", "schoenholz2017"),
     )
 
 
 def initialise_orthogonal(case: Case, examination: Examination) -> Candidate:
     gain = starting_gain(examination.activation)
     why = f"Orthogonal matrices times {gain} keep every direction's length, not only the average one."
-    arguments = {"gain": gain, "orthogonal": True}
+    arguments = {"gain": gain, "orthogonal": True, "readout": READOUT}
     citations = ("saxe2014", "pennington2017")
     return call_on_copy(
         case,
@@ -49,7 +63,7 @@ def initialise_orthogonal(case: Case, examination: Examination) -> Candidate:
         f"Orthogonal initialisation, gain {gain}",
         why,
         1,
-        (weights.initialise,),
+        weights.INITIALISE,
         arguments,
         citations,
     )

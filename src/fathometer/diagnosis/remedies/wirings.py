@@ -8,7 +8,7 @@ from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.remedies import weights, wiring
 from fathometer.diagnosis.remedies.candidate import Candidate, advice, call_on_copy, seed_words, source
-from fathometer.diagnosis.remedies.gains import rounded, starting_gain
+from fathometer.diagnosis.remedies.gains import READOUT, rounded, starting_gain
 from fathometer.finding import Remedy
 
 # The activation heard, the module to replace, and what takes its place (its name for theory).
@@ -29,12 +29,12 @@ def swap_activation(case: Case, examination: Examination) -> Candidate | None:
         return None
     gain = starting_gain(name)
     why = f"{new.__name__} passes more gradient than {old.__name__}; the weights start at its critical gain, {gain}."
-    code = source((wiring.swap_activation, weights.initialise))
+    code = source((wiring.swap_activation, *weights.INITIALISE))
     swapped = f"swap_activation(model, nn.{old.__name__}, nn.{new.__name__})"
-    code += f"\nmodel = initialise({swapped}, gain={gain}{seed_words(case)})\n"
+    code += f"\nmodel = initialise({swapped}, gain={gain}, readout={READOUT}{seed_words(case)})\n"
 
     def apply(case: Case, seed: int) -> nn.Module:
-        return weights.initialise(wiring.swap_activation(deepcopy(case.model), old, new), gain=gain, seed=seed)
+        return weights.initialise(wiring.swap_activation(deepcopy(case.model), old, new), gain=gain, readout=READOUT, seed=seed)
 
     title = f"{new.__name__} instead of {old.__name__}"
     return Candidate(Remedy("swap_activation", title, why, 2, code, ("glorot2010", "he2015init")), apply)
