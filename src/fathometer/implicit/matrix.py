@@ -1,0 +1,169 @@
+"""One matrix that is never made: what was asked of it in one pass."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+import torch
+from torch import Tensor
+
+from fathometer.errors import ModelError
+from fathometer.implicit.draws import generator_for, seed_of
+from fathometer.implicit.gaussian import Factor, Known, answer, draw_product, draw_return, factor, gram
+from fathometer.implicit.tally import Tally
+
+FEW = 32  # up to so many vectors their factors are kept from the forward pass for the backward pass (16 kB a matrix)
+
+
+@dataclass(eq=False)
+class Session:
+    """What all matrices of one network share.
+
+    `seed` decides all draws. While `is_probing`, products are 0 and cost nothing: to see what runs. With `remembers`, every
+    question is kept with its answer, for passes whose weights have been asked before.
+    """
+
+    seed: int = 0
+    is_probing: bool = False
+    remembers: bool = False
+    numbers: int = 0
+
+    def next_numbers(self, count: int = 1) -> int:
+        """Return a number that no other matrix has, and set as many aside as there are in a stack."""
+        self.numbers += count
+        return self.numbers - count
+
+
+@dataclass(eq=False)
+class Matrix:
+    """W, `rows` × `columns`, with independent entries N(0, std²). Side 1 asks for x Wᵀ, side 0 for x W.
+
+    `rows_met` are the rows that were looked up, as an embedding's are. `tally` adds up the square of the gradient's norm.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    std: float
+    session: Session
+    number: int
+    calls: int = 0
+    rows_met: dict[int, Tensor] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    remembers: bool = False
+    known: dict[int, Known] = field(default_factory=dict)
+    answers: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    _factors: dict[tuple[int, int], Factor | None] = field(default_factory=dict)
+
+    @property
+    def numel(self) -> int:
+        """Return the number of entries."""
+        return self.rows * self.columns
+
+    def sizes(self, side: int) -> tuple[int, int]:
+        """Return the width of what enters a side and of what leaves it."""
+        return (self.columns, self.rows) if side else (self.rows, self.columns)
+
+    def begin(self) -> None:
+        """Forget the last pass: the same questions, asked again, get the same answers."""
+        self.calls, self.tally = 0, Tally()
+        self.rows_met.clear()
+        self._factors.clear()
+
+    def next_call(self) -> int:
+        """Return how often the matrix was asked before in this pass."""
+        call, self.calls = self.calls, self.calls + 1
+        if call and not self.session.is_probing and not (self.remembers or self.session.remembers):
+            raise ModelError(
+                f"`{self.name}` is used twice in one pass",
+                "A matrix that is asked again must remember",
+                "Pass the whole network to fathometer.preflight, which looks first",
+            )
+        return call
+
+    def forward(self, x: Tensor, call: int, side: int) -> Tensor:
+        """Return the image of x `(vectors, width)`."""
+        width = self.sizes(side)[1]
+        if self.session.is_probing or self.std == 0:
+            return x.new_zeros(x.shape[0], width)
+        if self.remembers or self.session.remembers:
+            return self._remembered(x, call, side)
+        y = draw_product(self._factor(x, call, side), width, self.std, self._generator(call, side, x), x)
+        if self.rows_met and side:
+            ids, rows = self._met(x)
+            y[:, ids] = x @ rows.T
+        return y
+
+    def backward(self, g: Tensor, x: Tensor, y: Tensor, call: int, side: int) -> Tensor:
+        """Return what comes back: g W given that x Wᵀ was y (or the mirror image of it); add up the weights' gradient."""
+        product = gram(g)
+        of_x = self._factor(x, call, side)
+        self.tally.add(g, x, product, of_x, side, keeps=self.is_shared)
+        if self.std == 0:
+            return g.new_zeros(g.shape[0], x.shape[1])
+        if self.remembers or self.session.remembers:
+            return self._remembered(g, call, 1 - side)
+        seeds = self._generator(call, 1 - side, g, back=True)
+        if not (self.rows_met and side):
+            return draw_return(g, x, y, (of_x, factor(product)), self.std, seeds)
+        ids, rows = self._met(g)
+        unmet_g, unmet_y = g.clone(), y.clone()
+        unmet_g[:, ids], unmet_y[:, ids] = 0, 0
+        return g[:, ids] @ rows + draw_return(unmet_g, x, unmet_y, (of_x, factor(gram(unmet_g))), self.std, seeds)
+
+    def look_up(self, tokens: Tensor, like: Tensor) -> Tensor:
+        """Return the rows of these tokens `(…)`, each drawn from a seed of its own: `(…, columns)`."""
+        if self.session.is_probing or self.std == 0:
+            return like.new_zeros(*tokens.shape, self.columns)
+        ids, places = torch.unique(tokens, return_inverse=True)
+        table = torch.stack([self._row(int(index), like) for index in ids.tolist()])
+        return table[places]
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether the gradient comes from more than one place, so that products between them count too."""
+        return bool(self.rows_met) or self.remembers or self.session.remembers
+
+    def _row(self, index: int, like: Tensor) -> Tensor:
+        if index not in self.rows_met:
+            first = seed_of(self.session.seed, self.number, 0, 0)
+            generator = generator_for(seed_of(first, index, 1, 0), like.device)
+            row = torch.empty(self.columns, dtype=torch.float32, device=like.device).normal_(0, self.std, generator=generator)
+            self.rows_met[index] = row.to(like.dtype)
+        return self.rows_met[index]
+
+    def _met(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        ids = torch.tensor(list(self.rows_met), device=like.device)
+        return ids, torch.stack(list(self.rows_met.values())).to(like)
+
+    def _generator(self, call: int, side: int, like: Tensor, *, back: bool = False) -> torch.Generator:
+        place = 2 * call + back
+        return generator_for(seed_of(self.session.seed, self.number, place, side), like.device)
+
+    def _factor(self, x: Tensor, call: int, side: int) -> Factor | None:
+        """Return the factor of x xᵀ; for few vectors it is kept until the pass ends."""
+        if (call, side) in self._factors:
+            return self._factors[call, side]
+        found = factor(gram(x))
+        if x.shape[0] <= FEW:
+            self._factors[call, side] = found
+        return found
+
+    def _remembered(self, x: Tensor, call: int, side: int) -> Tensor:
+        """Answer from what has been asked on both sides so far; a question that was asked before keeps its answer."""
+        if (call, side) not in self.answers:
+            own, other = (self.known.get(which) or self._nothing(which, x) for which in (side, 1 - side))
+            found, self.known[side] = answer(x, own, other, self.std, self._generator(call, side, x))
+            self.answers[call, side] = found
+        return self.answers[call, side]
+
+    def _nothing(self, side: int, like: Tensor) -> Known:
+        return Known.nothing(*self.sizes(side), like=like.float() if like.dtype.itemsize < 4 else like)
+
+
+def shape_words(shape: tuple[int, ...]) -> str:
+    """Return a shape with its size in words.
+
+    >>> shape_words((12288, 49152))
+    '12288 × 49152 (604.0M)'
+    """
+    return f"{' × '.join(map(str, shape))} ({prod(shape) / 1e6:.1f}M)"
