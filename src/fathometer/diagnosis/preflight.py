@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import torch
 from torch import nn
@@ -115,6 +115,17 @@ class Preflight:
         return save(preflight_page(self), path)
 
 
+class FullSize(TypedDict, total=False):
+    """How to examine a spec at full size, without making its weights.
+
+    `method` is "sampled" (drawn from their exact distribution) or "streamed" (real weights, one matrix at a time); `tokens` is how
+    many tokens look at it, 16 if nothing is said.
+    """
+
+    method: Literal["sampled", "streamed"]
+    tokens: int
+
+
 def preflight(
     model: nn.Module | Spec | str,
     batch: Any = None,
@@ -125,6 +136,7 @@ def preflight(
     ignore: Iterable[str] | str = (),
     thorough: bool | None = None,
     seed: int = 0,
+    **full_size: Unpack[FullSize],
 ) -> Preflight:
     """Tell, before training, whether a network will train, and if not, why and where.
 
@@ -135,12 +147,17 @@ def preflight(
     and backward passes; where it leaves the verdict open a closer one follows, of up to 25: `thorough=True` always asks for
     it, `False` never. Nothing is changed by looking.
 
+    A spec or preset whose weights and gradients would take more than half of this machine's memory is examined without making
+    them: see `FullSize`.
+
     Raises `FathometerError` for input that cannot be examined.
 
     >>> preflight("relu-50").verdict
     'will not train'
     """
-    ignored = _known_causes(ignore)
+    if full_size or is_too_large(model):
+        return _at_full_size(model, batch, layers, ignore, seed, full_size)
+    ignored = known_causes(ignore)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
         _check_optimizer(optimizer, case.model)
@@ -153,7 +170,7 @@ def preflight(
         evidence = look_closer(case, examination, evidence, optimizer, thorough is True)
     findings = judge(evidence, ignored)
     verdict = verdict_of(findings, evidence)
-    sentence = findings[0].sentence if findings and verdict != "healthy" else _good_sentence(evidence, verdict)
+    sentence = findings[0].sentence if findings and verdict != "healthy" else good_sentence(evidence, verdict)
     return Preflight(
         verdict,
         sentence,
@@ -164,6 +181,29 @@ def preflight(
         ignored,
         name_of(model),
     )
+
+
+def is_too_large(model: object) -> bool:
+    """Return whether a spec or preset is so large that its weights are better not made."""
+    if not isinstance(model, str | Spec):
+        return False
+    from fathometer.diagnosis.full_size import answer
+
+    return answer.is_too_large(model)
+
+
+def _at_full_size(
+    model: object, batch: Any, layers: Any, ignore: Iterable[str] | str, seed: int, full_size: FullSize
+) -> Preflight:
+    from fathometer.diagnosis.full_size.answer import preflight_full_size
+
+    if not isinstance(model, str | Spec):
+        raise ModelError(
+            f"The model is {kind_of(model)}, and its weights are made",
+            "`method` and `tokens` are for a spec or a preset, whose weights need not be",
+            "Pass the spec, or leave them out",
+        )
+    return preflight_full_size(model, batch, layers=layers, ignore=ignore, seed=seed, **full_size)
 
 
 def name_of(model: nn.Module | Spec | str) -> str:
@@ -204,7 +244,8 @@ def _known_verdict(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
+def known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
+    """Return the names of these causes, or raise for one that there is not."""
     names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     for name in names:
         if name not in CAUSES:
@@ -225,7 +266,8 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None
         )
 
 
-def _good_sentence(evidence: Evidence, verdict: str) -> str:
+def good_sentence(evidence: Evidence, verdict: str) -> str:
+    """Return what is said, with a number, where there is nothing to find."""
     gain, depth = evidence.profile.gain_per_block("gradient"), evidence.depth
     if verdict == "unknown":
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
