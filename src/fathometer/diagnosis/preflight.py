@@ -118,8 +118,8 @@ class Preflight:
 class FullSize(TypedDict, total=False):
     """How to examine a spec at full size, without making its weights.
 
-    `method` is "sampled" (drawn from their exact distribution) or "streamed" (real weights, one matrix at a time); `tokens` is how
-    many tokens look at it, 16 if nothing is said.
+    `method` is "sampled" (drawn from their exact distribution) or "streamed" (real weights, some rows at a time); `tokens`
+    is how many tokens look at it, 16 if nothing is said.
     """
 
     method: Literal["sampled", "streamed"]

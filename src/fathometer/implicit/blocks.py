@@ -92,9 +92,8 @@ class _Again:
                 raise _Enough
 
         # torch.autograd.grad has switched torch functions off for its own time
-        with torch.enable_grad(), torch._C._EnableTorchFunction(), saved_tensors_hooks(keep, _never):
-            with suppress(_Enough):
-                self.run()
+        with torch.enable_grad(), torch._C._EnableTorchFunction(), saved_tensors_hooks(keep, _never), suppress(_Enough):
+            self.run()
         assert len(kept) == self.count, "the block did something else when it ran again"
         self.kept = dict(enumerate(kept))
 
@@ -113,9 +112,7 @@ def _from_the_start(weights: list[ImplicitWeight], forward: Any, *args: Any, **k
     return forward(*args, **kwargs)
 
 
-def _once_more(
-    weights: list[ImplicitWeight], forward: Any, on_block: OnBlock, shelf: Shelf, *args: Any, **kwargs: Any
-) -> Any:
+def _once_more(weights: list[ImplicitWeight], forward: Any, on_block: OnBlock, shelf: Shelf, *args: Any, **kwargs: Any) -> Any:
     if not torch.is_grad_enabled():
         return forward(*args, **kwargs)
     if args and isinstance(args[0], Tensor) and args[0].requires_grad:
@@ -129,9 +126,7 @@ def _once_more(
     return output
 
 
-def _run(
-    weights: list[ImplicitWeight], starts: dict[int, int], forward: Any, draws: Tensor, args: Any, kwargs: Any
-) -> Any:
+def _run(weights: list[ImplicitWeight], starts: dict[int, int], forward: Any, draws: Tensor, args: Any, kwargs: Any) -> Any:
     for matrix in _matrices(weights):  # experts may have joined since
         matrix.calls = starts.get(id(matrix), 0)
     with torch.random.fork_rng():

@@ -16,14 +16,14 @@ would miss the first part, which carries all that gradients know of the activati
 
 *Any sequence.* What has been asked on one side is kept as orthonormal vectors with their images (`Known`). A new question x is
 split into its part on them, whose answer is known, and the rest, x = C u + L u′. The image of u′ is known on the span of
-what was asked from the other side, v with images v W: it is (u′ (v W)ᵀ) v there, and s ξ (I - vᵀ v) beside it. This is Gram-Schmidt
-on both sides at once, and exact for every adaptive sequence; `answer` does it.
+what was asked from the other side, v with images v W: it is (u′ (v W)ᵀ) v there, and s ξ (I - vᵀ v) beside it. This is
+Gram-Schmidt on both sides at once, and exact for every adaptive sequence; `answer` does it.
 
 The conditioning is that of approximate message passing (Bolthausen 2014; Bayati & Montanari 2011) and of Tensor Programs
 (Yang 2019, "Scaling limits of wide neural networks with weight sharing", 2020 "Tensor programs III", where it gives the limit
-of infinite width and proves when the forward and the backward W may be taken as independent). Here the width is finite and nothing
-is taken as independent that is not. A uniform start is Gaussian in this sense only as columns grow: y is a sum of `columns`
-terms, and its kurtosis differs from 3 by 1.2 Σxᵢ⁴/(Σxᵢ²)², which is of the order of 1/columns.
+of infinite width and proves when the forward and the backward W may be taken as independent). Here the width is finite and
+nothing is taken as independent that is not. A uniform start is Gaussian in this sense only as columns grow: y is a sum
+of `columns` terms, and its kurtosis differs from 3 by 1.2 Σxᵢ⁴/(Σxᵢ²)², which is of the order of 1/columns.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Vectors = Float[Tensor, "vector width"]
-Small = Float[Tensor, "vector vector_or_rank"]
+Vectors = Float[Tensor, "vector inside"]
+Out = Float[Tensor, "vector outside"]
 LEAST = 1e-12  # of the largest eigenvalue: below, two vectors are one as far as float32 can tell (6e-8, squared, times a few)
 MILD = 1e-4  # from this eigenvalue on, float32 is right to 1e-5 also in the smallest direction: its error grows as the root
 CHUNK = 4096  # columns that are turned to float64 at a time, so that they stay in the cache
@@ -46,8 +46,8 @@ class Factor:
     `is_mild` tells whether float32 is enough to multiply with T.
     """
 
-    lower: Small
-    inverse: Small
+    lower: Float[Tensor, "vector rank"]
+    inverse: Float[Tensor, "vector rank"]
     is_mild: bool
 
 
@@ -75,7 +75,7 @@ def factor(product: Float[Tensor, "vector vector"]) -> Factor | None:
     return Factor(directions * roots, directions / roots, is_mild)
 
 
-def draw_product(factors: Factor | None, columns: int, std: float, generator: torch.Generator, like: Tensor) -> Vectors:
+def draw_product(factors: Factor | None, columns: int, std: float, generator: torch.Generator, like: Tensor) -> Out:
     """Return s L ξ: the image, `columns` wide, of vectors that nothing is known of; NaN where they are not finite."""
     if factors is None:
         return like.new_full((like.shape[0], columns), torch.nan)
@@ -84,8 +84,9 @@ def draw_product(factors: Factor | None, columns: int, std: float, generator: to
     return ((std * factors.lower).to(wide) @ noise).to(like.dtype)
 
 
-def draw_return(g: Vectors, x: Vectors, y: Vectors, factors: tuple[Factor | None, Factor | None], std: float,
-                generator: torch.Generator) -> Vectors:  # fmt: skip
+def draw_return(
+    g: Out, x: Vectors, y: Out, factors: tuple[Factor | None, Factor | None], std: float, generator: torch.Generator
+) -> Vectors:
     """Return g W given y = x Wᵀ; `factors` are those of x xᵀ and of g gᵀ."""
     of_x, of_g = factors
     fresh = draw_product(of_g, x.shape[1], std, generator, g)
@@ -107,7 +108,7 @@ class Known:
     """What has been asked of W on one side: orthonormal vectors, and their images."""
 
     vectors: Vectors
-    images: Vectors
+    images: Out
 
     @classmethod
     def nothing(cls, width: int, out_width: int, like: Tensor) -> "Known":
@@ -115,7 +116,7 @@ class Known:
         return cls(like.new_zeros(0, width), like.new_zeros(0, out_width))
 
 
-def answer(x: Vectors, own: Known, other: Known, std: float, generator: torch.Generator) -> tuple[Vectors, Known]:
+def answer(x: Vectors, own: Known, other: Known, std: float, generator: torch.Generator) -> tuple[Out, Known]:
     """Return the image of x given everything that was asked on its side and on the other, and what is known now.
 
     All in the precision of `own`, which should be float32 or more.
@@ -135,7 +136,7 @@ def answer(x: Vectors, own: Known, other: Known, std: float, generator: torch.Ge
     return result.to(x.dtype), Known(torch.cat([own.vectors, new]), torch.cat([own.images, images]))
 
 
-def _split(rest: Vectors, whole: Vectors) -> tuple[Small, Vectors] | None:
+def _split(rest: Vectors, whole: Vectors) -> tuple[Float[Tensor, "vector rank"], Float[Tensor, "rank inside"]] | None:
     """Return L and orthonormal u with rest = L u, as far as the rest is more than the rounding of the whole."""
     product = gram(rest)
     if not bool(torch.isfinite(product).all()):

@@ -46,7 +46,9 @@ def make_implicit(
                 start = _known(name, starts)
                 if is_matrix(parameter) and parameter.numel() >= smallest:
                     _check_start(name, parameter, start)
-                    done[id(parameter)] = implicit_parameter(name, tuple(parameter.shape), start.std, session, parameter.dtype)
+                    done[id(parameter)] = implicit_parameter(
+                        name, tuple(parameter.shape), start.std, session, parameter.dtype, start.kind
+                    )
                 else:
                     real += parameter.numel()
                     _check_room(name, parameter, real)

@@ -9,6 +9,7 @@ from torch import Tensor
 from fathometer.errors import ModelError
 from fathometer.implicit.draws import generator_for, seed_of
 from fathometer.implicit.gaussian import Factor, Known, answer, draw_product, draw_return, factor, gram
+from fathometer.implicit.streamed import streamed_product, streamed_row
 from fathometer.implicit.tally import Tally
 
 FEW = 32  # up to so many vectors their factors are kept from the forward pass for the backward pass (16 kB a matrix)
@@ -18,13 +19,16 @@ FEW = 32  # up to so many vectors their factors are kept from the forward pass f
 class Session:
     """What all matrices of one network share.
 
-    `seed` decides all draws. While `is_probing`, products are 0 and cost nothing: to see what runs. With `remembers`, every
-    question is kept with its answer, for passes whose weights have been asked before.
+    `seed` decides all draws. While `is_probing`, products are 0 and cost nothing: to see what runs. With `is_streamed` weights
+    are made, some rows at a time, and forgotten again. With `remembers`, every question is kept with its answer, for passes whose
+    weights have been asked before. `last` is the input that was factored last, as queries, keys and values share one.
     """
 
     seed: int = 0
     is_probing: bool = False
+    is_streamed: bool = False
     remembers: bool = False
+    last: tuple[Tensor, int, Factor | None] | None = None
     numbers: int = 0
 
     def next_numbers(self, count: int = 1) -> int:
@@ -46,6 +50,7 @@ class Matrix:
     std: float
     session: Session
     number: int
+    kind: str = "normal"
     calls: int = 0
     rows_met: dict[int, Tensor] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -72,7 +77,8 @@ class Matrix:
     def next_call(self) -> int:
         """Return how often the matrix was asked before in this pass."""
         call, self.calls = self.calls, self.calls + 1
-        if call and not self.session.is_probing and not (self.remembers or self.session.remembers):
+        settled = self.session.is_probing or self.session.is_streamed or self.remembers or self.session.remembers
+        if call and not settled:
             raise ModelError(
                 f"`{self.name}` is used twice in one pass",
                 "A matrix that is asked again must remember",
@@ -85,6 +91,8 @@ class Matrix:
         width = self.sizes(side)[1]
         if self.session.is_probing or self.std == 0:
             return x.new_zeros(x.shape[0], width)
+        if self.session.is_streamed:
+            return streamed_product(x, side, *self._real)
         if self.remembers or self.session.remembers:
             return self._remembered(x, call, side)
         y = draw_product(self._factor(x, call, side), width, self.std, self._generator(call, side, x), x)
@@ -100,6 +108,8 @@ class Matrix:
         self.tally.add(g, x, product, of_x, side, keeps=self.is_shared)
         if self.std == 0:
             return g.new_zeros(g.shape[0], x.shape[1])
+        if self.session.is_streamed:
+            return streamed_product(g, 1 - side, *self._real)
         if self.remembers or self.session.remembers:
             return self._remembered(g, call, 1 - side)
         seeds = self._generator(call, 1 - side, g, back=True)
@@ -119,12 +129,19 @@ class Matrix:
         return table[places]
 
     @property
+    def _real(self) -> tuple[int, tuple[int, int], float, str]:
+        """Return what decides the entries where they are made: a seed, the shape, the spread."""
+        return seed_of(self.session.seed, self.number, 0, 0), (self.rows, self.columns), self.std, self.kind
+
+    @property
     def is_shared(self) -> bool:
         """Return whether the gradient comes from more than one place, so that products between them count too."""
         return bool(self.rows_met) or self.remembers or self.session.remembers
 
     def _row(self, index: int, like: Tensor) -> Tensor:
-        if index not in self.rows_met:
+        if index not in self.rows_met and self.session.is_streamed:
+            self.rows_met[index] = streamed_row(index, *self._real, like)
+        elif index not in self.rows_met:
             first = seed_of(self.session.seed, self.number, 0, 0)
             generator = generator_for(seed_of(first, index, 1, 0), like.device)
             row = torch.empty(self.columns, dtype=torch.float32, device=like.device).normal_(0, self.std, generator=generator)
@@ -143,9 +160,18 @@ class Matrix:
         """Return the factor of x xᵀ; for few vectors it is kept until the pass ends."""
         if (call, side) in self._factors:
             return self._factors[call, side]
-        found = factor(gram(x))
+        found = self._shared_factor(x)
         if x.shape[0] <= FEW:
             self._factors[call, side] = found
+        return found
+
+    def _shared_factor(self, x: Tensor) -> Factor | None:
+        """Return the factor of an input; that of the last one, if it is the same tensor, unchanged."""
+        last = self.session.last
+        if last is not None and last[0].data_ptr() == x.data_ptr() and last[0].shape == x.shape and last[1] == x._version:
+            return last[2]
+        found = factor(gram(x))
+        self.session.last = (x, x._version, found)  # held, so that no other tensor takes its place in memory
         return found
 
     def _remembered(self, x: Tensor, call: int, side: int) -> Tensor:

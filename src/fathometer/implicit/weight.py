@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fathometer.errors import ModelError
-from fathometer.implicit.draws import CALLS
 from fathometer.implicit.matrix import Matrix, Session
 
 
@@ -53,7 +52,9 @@ class ImplicitWeight(Tensor):
         place = int(index)
         if place not in self.experts:
             stack = self.matrix
-            one = Matrix(f"{stack.name}[{place}]", stack.rows, stack.columns, stack.std, stack.session, stack.number + place)
+            one = Matrix(
+                f"{stack.name}[{place}]", stack.rows, stack.columns, stack.std, stack.session, stack.number + place, stack.kind
+            )
             one.remembers = stack.remembers
             self.experts[place] = ImplicitWeight.of(one, tuple(self.shape[1:]), self.dtype)
         return self.experts[place]
@@ -68,12 +69,16 @@ class ImplicitWeight(Tensor):
         return [self.matrix] if self.ndim == 2 else [one.matrix for one in self.experts.values()]
 
 
-def implicit_parameter(name: str, shape: tuple[int, ...], std: float, session: Session, dtype: torch.dtype) -> nn.Parameter:
-    """Return a parameter of this shape, `(out, in)` or `(expert, …, …)`, with independent entries N(0, std²)."""
+def implicit_parameter(
+    name: str, shape: tuple[int, ...], std: float, session: Session, dtype: torch.dtype = torch.float32, kind: str = "normal"
+) -> nn.Parameter:
+    """Return a parameter of this shape, `(out, in)` or `(expert, …, …)`, with independent entries of mean 0 and this std.
+
+    `kind` "uniform" differs from "normal" only where weights are streamed.
+    """
     count = 1 if len(shape) == 2 else shape[0]
     assert len(shape) in (2, 3)
-    assert CALLS > 0
-    matrix = Matrix(name, shape[-2], shape[-1], std, session, session.next_numbers(count))
+    matrix = Matrix(name, shape[-2], shape[-1], std, session, session.next_numbers(count), kind)
     return nn.Parameter(ImplicitWeight.of(matrix, shape, dtype))
 
 

@@ -17,6 +17,7 @@ from fathometer.diagnosis.own_batch import own_batch
 from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of, spec_of
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, SpecError
+from fathometer.implicit import session_of
 from fathometer.spec import Mlp, Spec, Transformer, preset
 from fathometer.theory import forecast
 
@@ -29,12 +30,16 @@ SHARE_OF_MEMORY = 0.5  # beyond this, weights and gradients in float32 are not m
 
 @dataclass(frozen=True)
 class Unmade:
-    """A network whose weights are not made, with its batch; `spec` is None for anybody's module."""
+    """A network whose weights are not made, with its batch; `spec` is None for anybody's module.
+
+    `patches` is how many an image has, where the batch is images.
+    """
 
     model: nn.Module
     batch: Any
     name: str
     spec: Spec | None = None
+    patches: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -52,7 +57,7 @@ def preflight_full_size(
     """Tell whether a network will train that is too large for this machine, from `tokens` tokens (of a perceptron, samples).
 
     `method` "sampled": no weight is made; what it does to these tokens, and to the gradient coming back, is drawn from its exact
-    distribution (`fathometer.implicit`). "streamed": real weights, one matrix at a time, made again whenever they are needed; slow,
+    distribution (`fathometer.implicit`). "streamed": real weights, some rows at a time, made again when they are needed; slow
     and the same in distribution. Memory is one block and what enters the blocks. The verdict rests on the start alone.
 
     Raises `FathometerError` for a start that cannot be sampled, and where the memory would not do.
@@ -61,14 +66,13 @@ def preflight_full_size(
     ignored = known_causes(ignore)
     found = target if isinstance(target, Unmade) else unmade_of(target, batch, tokens=tokens, seed=seed)
     case = make_case(found.model, found.batch, None, seed)
-    cost = estimate(found.model, _vectors(case))
+    cost = estimate(found.model, _vectors(case, found.patches))
     check_room(cost)
     if progress is not None:
         progress(str(cost), 0, 1)
-    if method == "streamed":
-        from fathometer.diagnosis.full_size.streamed import stream
-
-        stream(found.model)
+    session = session_of(found.model)
+    assert session is not None
+    session.is_streamed = method == "streamed"
     examination = examine_unmade(case, layers=[layers] if isinstance(layers, str) else layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)
     return _conclude(found, case, examination, expected, ignored, cost)
@@ -117,9 +121,10 @@ def _own_tokens(spec: Spec, tokens: int, seed: int) -> tuple[Tensor, Tensor]:
     return inputs[:samples, :time].contiguous(), targets[:samples, :time].contiguous()
 
 
-def _vectors(case: Case) -> int:
+def _vectors(case: Case, patches: int | None) -> int:
+    """Return how many vectors meet each matrix."""
     tokens = _tokens(case)
-    return case.num_samples if tokens is None else tokens.numel()
+    return case.num_samples * (patches or 1) if tokens is None else tokens.numel()
 
 
 def _forecast(spec: Spec, case: Case, examination: Examination) -> DepthProfile | None:
@@ -131,15 +136,15 @@ def _forecast(spec: Spec, case: Case, examination: Examination) -> DepthProfile 
         count = len(rows)
         correlation = float((same.sum() - count) / (count * (count - 1))) if count > 1 else 0.0
         return forecast(spec, correlation=correlation, num_inputs=count, num_tokens=rows.shape[1])
-    start = {name: float(facts.get(f"input_{name}") or 0.0) for name in ("signal", "correlation")}
-    return forecast(spec, **start, num_inputs=case.num_samples)
+    signal, correlation = (float(facts.get(f"input_{name}") or 0.0) for name in ("signal", "correlation"))
+    return forecast(spec, signal=signal, correlation=correlation, num_inputs=case.num_samples)
 
 
 def _conclude(
     found: Unmade, case: Case, seen: Examination, expected: DepthProfile | None, ignored: tuple[str, ...], cost: Estimate
 ) -> Preflight:
     profile = replace(seen.profile, facts={**seen.profile.facts, "estimated_seconds": cost.seconds})
-    evidence = Evidence(without_readout(_judged(profile, case)), expected)
+    evidence = Evidence(without_readout(_judged(profile, _num_keys(found, case))), expected)
     if seen.broken is not None:
         evidence = replace(evidence, broken_at=seen.broken.module, broken_by=seen.broken.words)
     findings = judge(evidence, ignored)
@@ -149,12 +154,16 @@ def _conclude(
     return Preflight(verdict, sentence, tuple(findings), profile, expected, notes, ignored, found.name)
 
 
-def _judged(profile: DepthProfile, case: Case) -> DepthProfile:
+def _judged(profile: DepthProfile, keys: int | None) -> DepthProfile:
     """Return what is judged of a profile: not what attention does to so few keys, as it says nothing of a whole context."""
-    tokens = _tokens(case)
-    if tokens is None or tokens.shape[1] >= FEW_KEYS:
+    if keys is None or keys >= FEW_KEYS:
         return profile
     return replace(profile, values={name: column for name, column in profile.values.items() if name not in OF_CONTEXT})
+
+
+def _num_keys(found: Unmade, case: Case) -> int | None:
+    tokens = _tokens(case)
+    return found.patches if tokens is None else tokens.shape[1]
 
 
 def _tokens(case: Case) -> Tensor | None:
@@ -166,14 +175,17 @@ def _tokens(case: Case) -> Tensor | None:
 def _notes(found: Unmade, case: Case, profile: DepthProfile) -> list[str]:
     parameters = profile.facts["num_parameters"]
     notes = [f"{parameters:,} parameters, of which {profile.facts['weights_made']:,} were made."]
-    tokens = _tokens(case)
-    if profile.known("attention_entropy") and tokens is not None:
-        context = getattr(found.spec, "context", None) or getattr(getattr(found.model, "config", None), "max_position_embeddings", 0)
-        few = "; they are shown, and not judged" if tokens.shape[1] < FEW_KEYS else ""
+    keys = _num_keys(found, case)
+    if profile.known("attention_entropy") and keys is not None:
+        context = getattr(found.spec, "context", None) or getattr(
+            getattr(found.model, "config", None), "max_position_embeddings", None
+        )
+        whole = "the whole image" if context is None else f"a context of {context:,}"
+        few = "; they are shown, and not judged" if keys < FEW_KEYS else ""
         notes.append(
-            f"Seen by {tokens.numel()} tokens, {len(tokens)} × {tokens.shape[1]}. The entropy of attention and the spread of tokens do "
-            f"not carry over to a context of {context:,}{few}. Gradient, signal and the sizes of scores and branches do. "
-            f"For more: --tokens {16 * tokens.numel()}."
+            f"Seen by {_vectors(case, found.patches)} tokens, {keys} in a sequence. The entropy of attention and the spread of "
+            f"tokens do not carry over to {whole}{few}. Gradient, signal and the sizes of scores and branches do. "
+            "For more: --tokens 256."
         )
     if getattr(found.spec, "init", None) == "pytorch":
         notes.append("Uniform weights are drawn as the Gaussian ones that they amount to in a wide layer.")

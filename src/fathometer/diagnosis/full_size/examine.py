@@ -1,6 +1,6 @@
 """Measure a network whose weights are not made: the same taps and rules."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import isnan, sqrt
 
@@ -114,7 +114,7 @@ def _squares(matrix: torch.Tensor, gradient: torch.Tensor | None) -> tuple[float
     return first, second
 
 
-def _root(names: list[str], matrices: dict[str, torch.Tensor], squares: dict[str, float]) -> float | None:
+def _root(names: list[str], matrices: Mapping[str, torch.Tensor], squares: dict[str, float]) -> float | None:
     if not names:
         return None
     total = sum(squares.values())

@@ -23,7 +23,9 @@ def unmade_folder(folder: str, *, tokens: int, seed: int) -> Unmade:
     """
     home = Path(folder)
     if not (home / "config.json").is_file():
-        raise TargetError(f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path")
+        raise TargetError(
+            f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path"
+        )
     trained = sorted(path.name for pattern in WEIGHTS for path in home.glob(pattern))
     if trained:
         raise TargetError(
@@ -39,6 +41,7 @@ def unmade_model(config: Any, *, tokens: int, seed: int, name: str) -> Unmade:
     notes = _few_patches(config, tokens)
     if hasattr(config, "use_cache"):
         config.use_cache = False
+    config._experts_implementation = "eager"  # one expert after the other, each a matrix; other kernels take the whole stack
     building = Building()
     with building, seeded(seed):
         model = _class_for(config)._from_config(config)
@@ -46,7 +49,8 @@ def unmade_model(config: Any, *, tokens: int, seed: int, name: str) -> Unmade:
     model.tie_weights()
     starts = {key: building.start_of(parameter) for key, parameter in model.named_parameters() if parameter.is_meta}
     make_implicit(model, starts, Session(seed))
-    return Unmade(model, _batch(config, tokens, seed), name, None, tuple(notes))
+    patches = (config.image_size // config.patch_size) ** 2 + 1 if notes else None
+    return Unmade(model, _batch(config, tokens, seed), name, None, patches, tuple(notes))
 
 
 def _config(home: Path) -> Any:
@@ -70,7 +74,11 @@ def _config(home: Path) -> Any:
 def _class_for(config: Any) -> Any:
     import transformers
 
-    for auto in (transformers.AutoModelForCausalLM, transformers.AutoModelForImageClassification, transformers.AutoModelForMaskedLM):
+    for auto in (
+        transformers.AutoModelForCausalLM,
+        transformers.AutoModelForImageClassification,
+        transformers.AutoModelForMaskedLM,
+    ):
         found = auto._model_mapping.get(type(config), None)
         if found is not None:
             return found[0] if isinstance(found, tuple) else found

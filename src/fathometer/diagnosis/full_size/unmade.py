@@ -1,5 +1,7 @@
 """The network of a spec, at full size, without its weights."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -37,7 +39,9 @@ def _starts(model: Network) -> dict[str, Start | None]:
 
 
 @torch.no_grad()
-def _reset(model: Network, matrices: list[tuple[nn.Module, Scale]], generator: torch.Generator) -> None:
+def _reset(
+    model: Network, matrices: Sequence[tuple[nn.Linear | nn.Conv2d | nn.Embedding, Scale]], generator: torch.Generator
+) -> None:
     """Set what is made to where `initialize` sets it."""
     for matrix, scale in matrices:
         bias = getattr(matrix, "bias", None)
