@@ -9,9 +9,11 @@ from torch import Tensor
 from fathometer.errors import ModelError
 from fathometer.implicit.draws import generator_for, seed_of
 from fathometer.implicit.gaussian import Factor, Known, answer, draw_product, draw_return, factor, gram
+from fathometer.implicit.learning import Learned
 from fathometer.implicit.streamed import streamed_product, streamed_row
 from fathometer.implicit.tally import Tally
 
+CALLS_A_STEP = 8  # questions to one matrix in one step of training
 FEW = 32  # up to so many vectors their factors are kept from the forward pass for the backward pass (16 kB a matrix)
 
 
@@ -21,13 +23,14 @@ class Session:
 
     `seed` decides all draws. While `is_probing`, products are 0 and cost nothing: to see what runs. With `is_streamed` weights
     are made, some rows at a time, and forgotten again. With `remembers`, every question is kept with its answer, for passes whose
-    weights have been asked before. `last` is the input that was factored last, as queries, keys and values share one.
+    weights have been asked before; `step` counts the steps of training. `last` is the input that was factored last, as queries, keys and values share one.
     """
 
     seed: int = 0
     is_probing: bool = False
     is_streamed: bool = False
     remembers: bool = False
+    step: int = 0
     last: tuple[Tensor, int, Factor | None] | None = None
     numbers: int = 0
 
@@ -55,6 +58,7 @@ class Matrix:
     rows_met: dict[int, Tensor] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     remembers: bool = False
+    learned: Learned | None = None
     known: dict[int, Known] = field(default_factory=dict)
     answers: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     _factors: dict[tuple[int, int], Factor | None] = field(default_factory=dict)
@@ -70,7 +74,8 @@ class Matrix:
 
     def begin(self) -> None:
         """Forget the last pass: the same questions, asked again, get the same answers."""
-        self.calls, self.tally = 0, Tally()
+        self.calls, self.tally = CALLS_A_STEP * self.session.step, Tally()
+        self.answers = {key: value for key, value in self.answers.items() if key[0] >= self.calls}
         self.rows_met.clear()
         self._factors.clear()
 
@@ -78,7 +83,7 @@ class Matrix:
         """Return how often the matrix was asked before in this pass."""
         call, self.calls = self.calls, self.calls + 1
         settled = self.session.is_probing or self.session.is_streamed or self.remembers or self.session.remembers
-        if call and not settled:
+        if call % CALLS_A_STEP and not settled:
             raise ModelError(
                 f"`{self.name}` is used twice in one pass",
                 "A matrix that is asked again must remember",
@@ -88,8 +93,15 @@ class Matrix:
 
     def forward(self, x: Tensor, call: int, side: int) -> Tensor:
         """Return the image of x `(vectors, width)`."""
+        if self.session.is_probing:
+            return x.new_zeros(x.shape[0], self.sizes(side)[1])
+        start = self._start_forward(x, call, side)
+        return start if self.learned is None else start + self.learned.product(x, side)
+
+    def _start_forward(self, x: Tensor, call: int, side: int) -> Tensor:
+        """Return the image of x under the weights as they were at the start."""
         width = self.sizes(side)[1]
-        if self.session.is_probing or self.std == 0:
+        if self.std == 0:
             return x.new_zeros(x.shape[0], width)
         if self.session.is_streamed:
             return streamed_product(x, side, *self._real)
@@ -106,6 +118,14 @@ class Matrix:
         product = gram(g)
         of_x = self._factor(x, call, side)
         self.tally.add(g, x, product, of_x, side, keeps=self.is_shared)
+        start = self._start_backward(g, x, y, call, side, (of_x, product))
+        return start if self.learned is None else start + self.learned.product(g, 1 - side)
+
+    def _start_backward(
+        self, g: Tensor, x: Tensor, y: Tensor, call: int, side: int, products: tuple[Factor | None, Tensor]
+    ) -> Tensor:
+        """Return g W under the weights as they were at the start."""
+        of_x, product = products
         if self.std == 0:
             return g.new_zeros(g.shape[0], x.shape[1])
         if self.session.is_streamed:
@@ -125,8 +145,11 @@ class Matrix:
         if self.session.is_probing or self.std == 0:
             return like.new_zeros(*tokens.shape, self.columns)
         ids, places = torch.unique(tokens, return_inverse=True)
-        table = torch.stack([self._row(int(index), like) for index in ids.tolist()])
-        return table[places]
+        if self.session.remembers and not self.session.is_streamed:
+            table = self._remembered(torch.nn.functional.one_hot(ids, self.rows).to(like), self.next_call(), 0)
+        else:
+            table = torch.stack([self._row(int(index), like) for index in ids.tolist()])
+        return (table if self.learned is None else table + self.learned.rows(ids, like))[places]
 
     @property
     def _real(self) -> tuple[int, tuple[int, int], float, str]:
@@ -136,7 +159,7 @@ class Matrix:
     @property
     def is_shared(self) -> bool:
         """Return whether the gradient comes from more than one place, so that products between them count too."""
-        return bool(self.rows_met) or self.remembers or self.session.remembers
+        return bool(self.rows_met) or self.remembers or self.session.remembers or self.learned is not None
 
     def _row(self, index: int, like: Tensor) -> Tensor:
         if index not in self.rows_met and self.session.is_streamed:
