@@ -1,6 +1,7 @@
 """What would a layer do whose weights are too large to be made?"""
 
 from fathometer.implicit.blocks import implicit_weights, replay, session_of
+from fathometer.implicit.learning import Learned, Rule
 from fathometer.implicit.making import SMALLEST, Start, make_implicit
 from fathometer.implicit.matrix import Matrix, Session
 from fathometer.implicit.unmade import Unmade
@@ -9,7 +10,9 @@ from fathometer.implicit.weight import ImplicitWeight, implicit_parameter
 __all__ = [
     "SMALLEST",
     "ImplicitWeight",
+    "Learned",
     "Matrix",
+    "Rule",
     "Session",
     "Start",
     "Unmade",

@@ -78,7 +78,7 @@ def factor(product: Float[Tensor, "vector vector"]) -> Factor | None:
 def draw_product(factors: Factor | None, columns: int, std: float, generator: torch.Generator, like: Tensor) -> Out:
     """Return s L ξ: the image, `columns` wide, of vectors that nothing is known of; NaN where they are not finite."""
     if factors is None:
-        return like.new_full((like.shape[0], columns), torch.nan)
+        return like.new_zeros(like.shape[0], columns) + (like * 0).sum()  # so that who looks for its origin finds it before
     wide = torch.promote_types(like.dtype, torch.float32)
     noise = torch.empty(factors.lower.shape[1], columns, dtype=wide, device=like.device).normal_(generator=generator)
     return ((std * factors.lower).to(wide) @ noise).to(like.dtype)
@@ -91,7 +91,7 @@ def draw_return(
     of_x, of_g = factors
     fresh = draw_product(of_g, x.shape[1], std, generator, g)
     if of_x is None or of_g is None:
-        return torch.full_like(fresh, torch.nan)
+        return fresh + (x * 0).sum()
     if not len(of_x.lower[0]):
         return fresh
     inverse = of_x.inverse @ of_x.inverse.T if of_x.is_mild else of_x.inverse
@@ -128,7 +128,7 @@ def answer(x: Vectors, own: Known, other: Known, std: float, generator: torch.Ge
     along, rest = along + again, rest - again @ own.vectors
     split = _split(rest, wide)
     if split is None:
-        return x.new_full((x.shape[0], own.images.shape[1]), torch.nan), own
+        return x.new_zeros(x.shape[0], own.images.shape[1]) + (x * 0).sum(), own
     lower, new = split
     noise = torch.empty(len(new), own.images.shape[1], dtype=new.dtype, device=new.device).normal_(generator=generator) * std
     images = noise + (new @ other.images.T - noise @ other.vectors.T) @ other.vectors

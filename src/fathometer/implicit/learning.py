@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]  # of a gradient rowsᵀ columns: rows `(vector, rows)` or numbers of rows `(vector,)`, and columns
@@ -29,8 +28,8 @@ class Rule:
 class Learned:
     """All gradients that a matrix has had, step by step, as products of low rank, and what its weights have become by them.
 
-    W at step t is W₀ + Δ. For SGD Δ = -Σ c gᵀ x is of low rank itself: nothing of the size of W is ever there. For Adam each entry of
-    Δ is a function of the same entry of the products, so Δ is made some rows at a time, and forgotten again.
+    W at step t is W₀ + Δ. For SGD Δ = -Σ c gᵀ x is of low rank itself: nothing of the size of W is ever there. For Adam each
+    entry of Δ is a function of the same entry of the products, so Δ is made some rows at a time, and forgotten again.
     """
 
     rule: Rule

@@ -22,8 +22,9 @@ class Session:
     """What all matrices of one network share.
 
     `seed` decides all draws. While `is_probing`, products are 0 and cost nothing: to see what runs. With `is_streamed` weights
-    are made, some rows at a time, and forgotten again. With `remembers`, every question is kept with its answer, for passes whose
-    weights have been asked before; `step` counts the steps of training. `last` is the input that was factored last, as queries, keys and values share one.
+    are made, some rows at a time, and forgotten again. With `remembers`, every question is kept with its answer, for passes
+    whose weights have been asked before; `step` counts the steps of training. `last` is the input that was factored last, as
+    queries, keys and values share one.
     """
 
     seed: int = 0

@@ -180,5 +180,5 @@ _SAME = {Tensor.to, Tensor.detach, Tensor.contiguous, Tensor.data.__get__, Tenso
 _SAME_NAMES = {"cuda"}
 _HARMLESS = {
     *("__get__", "__set__", "size", "dim", "numel", "nelement", "element_size", "stride", "is_contiguous", "storage_offset"),
-    *("is_floating_point", "is_complex", "requires_grad_", "register_hook", "grad", "__hash__", "is_shared", "_is_view"),
+    *("is_floating_point", "is_complex", "requires_grad_", "register_hook", "grad", "__hash__", "untyped_storage", "_is_view"),
 }

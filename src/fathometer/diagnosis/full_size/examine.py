@@ -1,7 +1,6 @@
 """Measure a network whose weights are not made: the same taps and rules."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from math import isnan, sqrt
 
 import torch
@@ -31,13 +30,13 @@ def examine_unmade(case: Case, *, layers: Iterable[str] | None = None, progress:
     """
     model = case.model.train()
     with in_the_open(model), torch.inference_mode(False), torch.enable_grad():
-        points, feeds = _points(case, layers)
-        replay(model, _single_blocks(points), _steps(len(points.points), progress))
+        points, feeds = points_of(case, layers)
+        replay(model, single_blocks(points), _steps(len(points.points), progress))
         seed_generators(case.seed)
         sounding = sound(model, lambda: run_or_explain(case), case.loss_of, points, num_samples=case.num_samples)
         model.requires_grad_(True)  # vectors were left out to spare their gradients; they are not frozen
         notes = notes_on(case, points, _with_gradients(sounding, model), sounding.output)
-        values = _columns(model, points, sounding)
+        values = columns_of(model, points, sounding)
         facts = facts_of(case, points, sounding) | {"weights_made": _made(model)}
         broken = find_broken(case, sounding)
     names = tuple(point.name for point in points.points)
@@ -47,7 +46,7 @@ def examine_unmade(case: Case, *, layers: Iterable[str] | None = None, progress:
     )
 
 
-def _points(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, frozenset[tuple[str, str]]]:
+def points_of(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, frozenset[tuple[str, str]]]:
     """Return the depth points; let a matrix that is used more than once in a pass remember what it was asked."""
     session = session_of(case.model)
     if session is None:
@@ -63,7 +62,7 @@ def _points(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, froz
     return points, feeds
 
 
-def _single_blocks(points: DepthPoints) -> list[str]:
+def single_blocks(points: DepthPoints) -> list[str]:
     """Return the depth points that are one module, which can be run again by itself."""
     names = [point.enter for point in points.points if point.enter == point.leave and not point.is_step]
     return [name for name in dict.fromkeys(names) if not any(name.startswith(f"{other}.") for other in names)]
@@ -90,7 +89,8 @@ def _with_gradients(sounding: Sounding, model: nn.Module) -> Sounding:
     return sounding
 
 
-def _columns(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[str, list[float | None]]:
+def columns_of(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[str, list[float | None]]:
+    """Return the columns of the profile, those of the weights from what their matrices have counted."""
     values = {name: [_number(value) for value in column] for name, column in sounding.columns.items() if name in COLUMNS}
     gradients = values.get("gradient", [])
     last = next((value for value in reversed(gradients) if value), None)
@@ -132,9 +132,3 @@ def _usual_activation(sounding: Sounding) -> str:
 
 def _number(value: float | None) -> float | None:
     return None if value is None or isnan(value) else float(value)
-
-
-def finished(examination: Examination, **facts: float) -> Examination:
-    """Return the same examination with more facts."""
-    profile = replace(examination.profile, facts={**examination.profile.facts, **facts})
-    return replace(examination, profile=profile)
