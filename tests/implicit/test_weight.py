@@ -1,5 +1,7 @@
 """Weights without numbers: what layers may do with them, and what is refused by name."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -176,6 +178,20 @@ def test_starts_are_written_down() -> None:
     assert [start and round(start.std, 6) for start in starts[:5]] == [0.129099, 0.3, 0.02, 0.5, 0.0]  # 1/√60 at first
     assert starts[5] is None
     assert not small.weight.is_meta
+
+
+def test_a_loaded_checkpoint_has_no_start() -> None:
+    """Weights that were copied into their place are trained ones: they are refused by name."""
+    trained = nn.Linear(4, 4).state_dict()
+    building = Unmade(smallest=1)
+    with building:
+        model = nn.Linear(4, 4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch says that nothing is copied into a tensor on the meta device
+            model.load_state_dict(trained)
+
+    with pytest.raises(ModelError, match="not known how `weight` starts"):
+        make_implicit(model, {"weight": building.start_of(model.weight)}, Session(), smallest=1)
 
 
 def test_a_start_that_is_not_known_is_refused_by_name() -> None:

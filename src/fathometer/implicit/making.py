@@ -18,7 +18,8 @@ MOST_REAL = 2**28  # entries of all tensors together that are made: 1 GiB in flo
 class Start:
     """How the entries of a tensor begin: independent, with mean `mean` and this standard deviation.
 
-    `kind` is "normal", "uniform" or "constant"; anything else, as "orthogonal", is refused where it would have to be sampled.
+    `kind` is "normal", "truncated normal", "uniform" or "constant"; anything else, as "orthogonal", is refused where it would
+    have to be sampled.
     """
 
     std: float
@@ -80,7 +81,7 @@ def _known(name: str, starts: Mapping[str, Start | None]) -> Start:
 
 
 def _check_start(name: str, parameter: torch.Tensor, start: Start) -> None:
-    if start.kind not in ("normal", "uniform") and start.std != 0:
+    if start.kind not in ("normal", "uniform", "truncated normal") and start.std != 0:
         raise ModelError(
             f"`{name}`, {shape_words(tuple(parameter.shape))}, starts as {start.kind}",
             "Only independent entries of mean 0 can be sampled without making the matrix",

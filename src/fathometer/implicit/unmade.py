@@ -1,16 +1,18 @@
 """Build a module without its large weights, and learn how they start."""
 
+import sys
 from math import erf, exp, pi, prod, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from fathometer.implicit.making import SMALLEST, Start
 
 _LARGE = 2**26  # entries; from here on also what starts as zeros, ones or noise is not made
-_MOST_SHARE = 0.999  # of an interval's probability that counts as all of it
+_MOST_SHARE = 0.99  # of a normal's std: one that is cut further out is Gaussian in any wide layer
 
 
 class Unmade(TorchFunctionMode):
@@ -25,7 +27,25 @@ class Unmade(TorchFunctionMode):
         super().__init__()
         self.smallest = smallest
         self._starts: dict[int, tuple[Any, Start | None]] = {}
-        self._uniform: dict[int, tuple[float, float]] = {}
+
+    def __enter__(self) -> "Unmade":
+        """Begin; torch's truncated normal does nothing to a tensor on the meta device, and must be heard by its name."""
+        self._truncate = init._no_grad_trunc_normal_
+        init._no_grad_trunc_normal_ = self._cut  # pyrefly: ignore[bad-assignment]
+        return super().__enter__()
+
+    def __exit__(self, *problem: Any) -> None:
+        """End, and leave torch as it was."""
+        init._no_grad_trunc_normal_ = self._truncate
+        super().__exit__(*problem)
+
+    def _cut(self, tensor: Tensor, mean: float, std: float, a: float, b: float, *rest: Any, **more: Any) -> Tensor:
+        if not tensor.is_meta:
+            return self._truncate(tensor, mean, std, a, b, *rest, **more)
+        share, middle = _truncated((a - mean) / std, (b - mean) / std)
+        kind = "normal" if share > _MOST_SHARE else "truncated normal"
+        self._put(tensor, Start(std * share, kind, 0.0 if a - mean == mean - b else mean + std * middle))
+        return tensor
 
     def start_of(self, tensor: Tensor) -> Start | None:
         """Return how the entries of a tensor begin; None if nothing was drawn, or it is not known what."""
@@ -37,6 +57,9 @@ class Unmade(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if func in _FACTORIES:
             return self._new(func, args, kwargs)
+        asks_for = getattr(getattr(func, "__self__", None), "__name__", "")
+        if asks_for == "is_meta" and _in_initialisation():
+            self._put(args[0], None)  # torch's orthogonal and other starts do nothing on the meta device
         first = args[0] if args else kwargs.get("tensor")
         if name.endswith("_") and not name.startswith("_") and isinstance(first, Tensor) and first.is_meta:
             if name == "kaiming_uniform_":
@@ -68,45 +91,48 @@ class Unmade(TorchFunctionMode):
                 self._put(tensor, None)
             return
         given = list(args) + [kwargs[key] for key in ("mean", "from", "a", "std", "to", "b", "value", "val") if key in kwargs]
-        before, key = self.start_of(tensor), _key(tensor)
+        before = self.start_of(tensor)
         if name == "uniform_":
             low, high = (*map(float, given), *((0.0, 1.0)[len(given) :]))
-            self._uniform[key] = (low, high)
             self._put(tensor, Start((high - low) / sqrt(12), "uniform", (high + low) / 2))
         elif name == "normal_":
             mean, std = (*map(float, given), *((0.0, 1.0)[len(given) :]))
             self._put(tensor, Start(std, "normal", mean))
         elif name in ("zero_", "fill_", "constant_"):
             self._put(tensor, Start(0.0, "constant", float(given[0]) if given else 0.0))
-        elif name == "erfinv_" and key in self._uniform:
-            self._put(tensor, _truncated(*self._uniform[key]))
         elif name in ("mul_", "div_") and before is not None and isinstance(given[0], int | float):
             factor = given[0] if name == "mul_" else 1 / given[0]
             self._put(tensor, Start(abs(factor) * before.std, before.kind, factor * before.mean))
         elif name == "add_" and before is not None and isinstance(given[0], int | float):
             self._put(tensor, Start(before.std, before.kind, before.mean + given[0]))
-        elif name not in ("clamp_", "requires_grad_", "detach_", "copy_") or (name == "copy_" and key not in self._starts):
+        elif name == "copy_":  # of a checkpoint: trained numbers have no start
+            self._put(tensor, self.start_of(given[0]) if isinstance(given[0], Tensor) and given[0].is_meta else None)
+        elif name not in ("clamp_", "requires_grad_", "detach_"):
             self._put(tensor, None)
+
+
+def _in_initialisation() -> bool:
+    """Return whether it is one of torch's own initialisations that has asked."""
+    frame, near = sys._getframe(1), 8
+    while frame is not None and near and frame.f_globals.get("__name__") != init.__name__:
+        frame, near = frame.f_back, near - 1
+    return frame is not None and near > 0
 
 
 def _kaiming_bounds(tensor: Tensor, given: dict[str, Any]) -> tuple[float, float]:
     """Return the interval of `torch.nn.init.kaiming_uniform_`, which hands itself over before it draws."""
     fan = prod(tensor.shape[1:]) if given.get("mode", "fan_in") == "fan_in" else prod(tensor.shape) // tensor.shape[1]
-    gain = torch.nn.init.calculate_gain(given.get("nonlinearity", "leaky_relu"), given.get("a", 0))
+    gain = init.calculate_gain(given.get("nonlinearity", "leaky_relu"), given.get("a", 0))
     bound = gain * sqrt(3 / fan)
     return -bound, bound
 
 
-def _truncated(low: float, high: float) -> Start:
-    """Return the start of erfinv(U(low, high)): a normal of variance 1/2, cut where erf is low and high."""
-    if high - low > 2 * _MOST_SHARE:
-        return Start(sqrt(0.5))
-    a, b = (torch.erfinv(torch.tensor(end, dtype=torch.float64)).item() * sqrt(2) for end in (low, high))
-    share = (erf(b / sqrt(2)) - erf(a / sqrt(2))) / 2
-    at_a, at_b = (exp(-(end**2) / 2) / sqrt(2 * pi) for end in (a, b))
-    mean = (at_a - at_b) / share
-    variance = 1 + (a * at_a - b * at_b) / share - mean**2
-    return Start(sqrt(variance / 2), "truncated normal" if variance < 0.9 else "normal", mean / sqrt(2))
+def _truncated(low: float, high: float) -> tuple[float, float]:
+    """Return std and mean of a standard normal that is cut at two ends."""
+    share = (erf(high / sqrt(2)) - erf(low / sqrt(2))) / 2
+    at_low, at_high = (exp(-(end**2) / 2) / sqrt(2 * pi) for end in (low, high))
+    mean = (at_low - at_high) / share
+    return sqrt(1 + (low * at_low - high * at_high) / share - mean**2), mean
 
 
 def _shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
