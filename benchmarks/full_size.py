@@ -21,7 +21,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Llama 3": {name: f"llama3-{name}" for name in ("8b", "70b", "405b")},
     "GPT-3 175B, otherwise": {
         "as it is": "gpt3-175b",
-        "norm last": "gpt3-175b@residual=post-norm",
+        "norm last, LeCun's start": "gpt3-175b@residual=post-norm,init=lecun",
         "no norm": "gpt3-175b@residual=plain",
     },
 }
@@ -42,13 +42,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 MORE = {
+    "gpt3-175b, norm last": ("gpt3-175b@residual=post-norm", 16),
     "1,000 billion": (TRILLION, 16),
     "gpt3-175b, 64 tokens": ("gpt3-175b", 64),
     "gpt3-175b, half as deep": ("gpt3-175b@depth=48", 16),
 }
 COLUMNS = ("signal", "gradient")
 SUBTITLE = [
-    "At the start, before any training, seen by 16 tokens: no weight was ever made. Dark to light in the order of the names.",
+    "At the start, before any training, seen by 16 tokens: no weight was ever made. In the order of the names: orange, blue, green, violet.",
     "Signal: mean square of what each block passes on. Gradient: mean square, relative to the last block.",
 ]
 

@@ -15,9 +15,9 @@ from fathometer.diagnosis.own_batch import own_data
 from fathometer.implicit import ImplicitWeight
 from fathometer.spec import Transformer, preset
 
-WIDE_GPT, NARROW_GPT = "gpt3-175b@depth=48", "gpt3-175b@depth=48,width=64,vocabulary=64,context=8"
+WIDE_GPT, NARROW_GPT = "gpt3-175b@depth=24", "gpt3-175b@depth=24,width=64,vocabulary=16,context=8"
 WIDE_MLP, NARROW_MLP = "relu-50@width=16384", "relu-50@width=64"
-STEPS, RATES = {"gpt": 50, "mlp": 200}, (1e-3, 4e-3)
+STEPS, RATES = {"gpt": 40, "mlp": 100}, (1e-3, 4e-3)
 Plant = Callable[[nn.Module], None]
 
 

@@ -10,7 +10,6 @@ from fathometer.implicit import Rule
 from fathometer.spec import Transformer
 
 SMALL = Transformer(depth=2, width=16, heads=2, vocabulary=24, context=4)
-LARGE = Transformer(depth=12, width=512, vocabulary=256, context=4)
 RULES = {"SGD": Rule("sgd", 0.5, momentum=0.9), "Adam": Rule("adam", 1e-2)}
 
 
@@ -31,6 +30,7 @@ def over_seeds(spec: Transformer, rule: Rule, method: str, seeds: range, steps: 
     return np.array([numbers(run) for run in runs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_steps_without_weights_equal_steps_with_them(name: str) -> None:
     """Losses, streams and profiles of four steps are those of real weights over 40 seeds (max-|z| permutation test at 1%)."""
@@ -39,7 +39,8 @@ def test_steps_without_weights_equal_steps_with_them(name: str) -> None:
     assert p_value(real, drawn) > ALPHA
 
 
-def test_another_start_is_seen() -> None:
+@pytest.mark.slow
+def test_another_rate_is_seen() -> None:
     """Negative control: a rate larger by half is told apart by the same test."""
     real = over_seeds(SMALL, Rule("sgd", 0.5, momentum=0.9), "streamed", range(40), 4)
     other = over_seeds(SMALL, Rule("sgd", 0.75, momentum=0.9), "sampled", range(40), 4)
