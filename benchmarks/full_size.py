@@ -49,7 +49,7 @@ MORE = {
 }
 COLUMNS = ("signal", "gradient")
 SUBTITLE = [
-    "At the start, before any training, seen by 16 tokens: no weight was ever made. In the order of the names: orange, blue, green, violet.",
+    "At the start, before any training, seen by 16 tokens: no weight was ever made. Names in order: orange, blue, green, violet.",
     "Signal: mean square of what each block passes on. Gradient: mean square, relative to the last block.",
 ]
 

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from fathometer.errors import ModelError
 from fathometer.implicit import (
+    ImplicitEmbedding,
+    ImplicitLinear,
     ImplicitWeight,
     Session,
     Unmade,
@@ -48,6 +50,18 @@ def test_products_written_otherwise_are_the_same(use: object) -> None:
     x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
 
     assert torch.equal(use(x, weight()), F.linear(x, weight()))  # pyrefly: ignore[not-callable]
+
+
+def test_layers_stand_in_for_torchs() -> None:
+    """ImplicitLinear and ImplicitEmbedding are torch's layers to whoever asks, of any width, and a seed decides their answers."""
+    linear, table = ImplicitLinear(10**6, 7, std=1e-3), ImplicitEmbedding(10**9, 5, std=2.0, seed=3)
+    x = torch.randn(64, 10**4)
+
+    assert isinstance(linear, nn.Linear)
+    assert isinstance(table, nn.Embedding)
+    assert torch.equal(table(torch.tensor([5, 999_999_999, 5]))[0], table(torch.tensor([5]))[0])
+    wide = ImplicitLinear(10**4, 500, std=1e-2, bias=False)(x)
+    assert float(wide.std()) == pytest.approx(1.0, rel=0.02)  # 32,000 numbers of std 1: 0.4%, and the lengths of x 1%
 
 
 def test_one_of_a_stack_is_a_matrix_of_its_own() -> None:

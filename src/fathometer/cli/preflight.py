@@ -45,7 +45,7 @@ def preflight(
         full_size: Examine a spec, a preset, hf:FOLDER (a config.json is enough) or file.py:function without making its large
             weights, so that 175 billion parameters fit into 1 GB. A spec too large for the memory is examined so anyway.
         tokens: How many tokens look at a network at full size: 16 if nothing is said.
-        method: At full size: "sampled", or "streamed" for real weights, one matrix at a time: slow, and the same in distribution.
+        method: At full size: "sampled", or "streamed" for real weights, some rows at a time: slow, and the same in distribution.
         seed: Decides the draws of a spec and of its batch.
     """
     from fathometer.cli.show import show_preflight

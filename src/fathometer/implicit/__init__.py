@@ -1,6 +1,7 @@
 """What would a layer do whose weights are too large to be made?"""
 
 from fathometer.implicit.blocks import implicit_weights, replay, session_of
+from fathometer.implicit.layers import ImplicitEmbedding, ImplicitLinear
 from fathometer.implicit.learning import Learned, Rule
 from fathometer.implicit.making import SMALLEST, Start, make_implicit
 from fathometer.implicit.matrix import Matrix, Session
@@ -9,6 +10,8 @@ from fathometer.implicit.weight import ImplicitWeight, implicit_parameter
 
 __all__ = [
     "SMALLEST",
+    "ImplicitEmbedding",
+    "ImplicitLinear",
     "ImplicitWeight",
     "Learned",
     "Matrix",

@@ -34,10 +34,10 @@ class Unmade(TorchFunctionMode):
         init._no_grad_trunc_normal_ = self._cut  # pyrefly: ignore[bad-assignment]
         return super().__enter__()
 
-    def __exit__(self, *problem: Any) -> None:
+    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         """End, and leave torch as it was."""
         init._no_grad_trunc_normal_ = self._truncate
-        super().__exit__(*problem)
+        super().__exit__(exc_type, exc_val, exc_tb)
 
     def _cut(self, tensor: Tensor, mean: float, std: float, a: float, b: float, *rest: Any, **more: Any) -> Tensor:
         if not tensor.is_meta:

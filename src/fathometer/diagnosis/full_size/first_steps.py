@@ -15,7 +15,7 @@ from fathometer.diagnosis.full_size.examine import columns_of, points_of, single
 from fathometer.diagnosis.full_size.unmade import unmade_network
 from fathometer.diagnosis.own_batch import own_data
 from fathometer.errors import SpecError
-from fathometer.implicit import Learned, Rule, implicit_weights, replay, session_of
+from fathometer.implicit import SMALLEST, Learned, Rule, implicit_weights, replay, session_of
 from fathometer.instruments import DepthPoints, sound
 from fathometer.networks import Network, scales
 from fathometer.parametrizations import Scale
@@ -42,7 +42,7 @@ def first_steps(
     tokens: int = TOKENS,
     method: Method = "sampled",
     seed: int = 0,
-    smallest: int | None = None,
+    smallest: int = SMALLEST,
     batches: Sequence[Any] | None = None,
 ) -> FirstSteps:
     """Train a network of any size for a few steps, and return what its loss and profile become.
@@ -56,7 +56,7 @@ def first_steps(
         raise SpecError(
             f"A {type(spec).__name__} is asked for", "Perceptrons and transformers are sampled", "Use fathometer.train"
         )
-    model = unmade_network(spec, seed=seed, **({} if smallest is None else {"smallest": smallest}))
+    model = unmade_network(spec, seed=seed, smallest=smallest)
     model.requires_grad_(True)
     batches = _own(spec, tokens, seed) if batches is None else batches
     session = session_of(model)
