@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Unpack, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from fathometer.diagnosis.closer import look_closer
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
+from fathometer.diagnosis.full_size.asking import FullSize, at_full_size, is_too_large
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, RecordError, kind_of, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
@@ -115,17 +116,6 @@ class Preflight:
         return save(preflight_page(self), path)
 
 
-class FullSize(TypedDict, total=False):
-    """How to examine a spec at full size, without making its weights.
-
-    `method` is "sampled" (drawn from their exact distribution) or "streamed" (real weights, some rows at a time); `tokens`
-    is how many tokens look at it, 16 if nothing is said.
-    """
-
-    method: Literal["sampled", "streamed"]
-    tokens: int
-
-
 def preflight(
     model: nn.Module | Spec | str,
     batch: Any = None,
@@ -156,7 +146,7 @@ def preflight(
     'will not train'
     """
     if full_size or is_too_large(model):
-        return _at_full_size(model, batch, layers, ignore, seed, full_size)
+        return at_full_size(model, batch, layers, ignore, seed, full_size)
     ignored = known_causes(ignore)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
@@ -181,29 +171,6 @@ def preflight(
         ignored,
         name_of(model),
     )
-
-
-def is_too_large(model: object) -> bool:
-    """Return whether a spec or preset is so large that its weights are better not made."""
-    if not isinstance(model, str | Spec):
-        return False
-    from fathometer.diagnosis.full_size import answer
-
-    return answer.is_too_large(model)
-
-
-def _at_full_size(
-    model: object, batch: Any, layers: Any, ignore: Iterable[str] | str, seed: int, full_size: FullSize
-) -> Preflight:
-    from fathometer.diagnosis.full_size.answer import preflight_full_size
-
-    if not isinstance(model, str | Spec):
-        raise ModelError(
-            f"The model is {kind_of(model)}, and its weights are made",
-            "`method` and `tokens` are for a spec or a preset, whose weights need not be",
-            "Pass the spec, or leave them out",
-        )
-    return preflight_full_size(model, batch, layers=layers, ignore=ignore, seed=seed, **full_size)
 
 
 def name_of(model: nn.Module | Spec | str) -> str:

@@ -1,4 +1,4 @@
-"""One block at a time: what a block computed is computed again when the gradient comes."""
+"""One block at a time: it runs again when its gradient comes."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Real weights, some rows at a time, drawn again whenever they are asked."""
+"""Real weights, some rows at a time, drawn again when they are asked."""
 
 from collections.abc import Iterator
 

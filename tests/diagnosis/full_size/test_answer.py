@@ -8,7 +8,7 @@ import torch
 
 import fathometer as fm
 from fathometer.cli import main
-from fathometer.diagnosis.full_size import answer, estimate
+from fathometer.diagnosis.full_size import answer, asking, estimate
 from fathometer.diagnosis.full_size.answer import preflight_full_size, shape_of
 from fathometer.diagnosis.full_size.targets import load_unmade
 from fathometer.errors import FathometerError, ModelError, SpecError, TargetError
@@ -49,7 +49,7 @@ def test_a_sick_network_is_sick_at_full_size() -> None:
 
 def test_a_spec_too_large_for_the_memory_needs_no_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where weights and gradients would not fit into half of the memory, they are not made."""
-    monkeypatch.setattr(answer, "machine_bytes", lambda: 1_000_000)
+    monkeypatch.setattr(asking, "machine_bytes", lambda: 1_000_000)
 
     assert "weights_made" in fm.preflight(NARROW).profile.facts
 

@@ -10,11 +10,11 @@ from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case, check_seed, make_case
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import Examination
-from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate, machine_bytes
+from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate
 from fathometer.diagnosis.full_size.examine import Progress, examine_unmade
 from fathometer.diagnosis.full_size.unmade import unmade_network
 from fathometer.diagnosis.own_batch import own_batch
-from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of, spec_of
+from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, SpecError
 from fathometer.implicit import session_of
@@ -25,7 +25,6 @@ Method = Literal["sampled", "streamed"]
 TOKENS, MOST_SAMPLES = 16, 16
 FEW_KEYS = 16  # with fewer in a sequence, what attention does to tokens is not judged
 OF_CONTEXT = ("attention_entropy", "token_spread", "rank")
-SHARE_OF_MEMORY = 0.5  # beyond this, weights and gradients in float32 are not made
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,6 @@ def preflight_full_size(
     examination = examine_unmade(case, layers=[layers] if isinstance(layers, str) else layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)
     return _conclude(found, case, examination, expected, ignored, cost)
-
-
-def is_too_large(model: object) -> bool:
-    """Return whether this is a spec whose weights and gradients would take more than half of this machine's memory."""
-    if not isinstance(model, str | Mlp | Transformer):
-        return False
-    from fathometer.scaling import num_parameters
-
-    spec, room = spec_of(model), machine_bytes()
-    return isinstance(spec, Mlp | Transformer) and room is not None and 8 * num_parameters(spec) > SHARE_OF_MEMORY * room
 
 
 def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, seed: int = 0) -> Unmade:
