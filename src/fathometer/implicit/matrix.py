@@ -43,7 +43,7 @@ class Session:
 
 @dataclass(eq=False)
 class Matrix:
-    """W, `rows` × `columns`, with independent entries N(0, std²). Side 1 asks for x Wᵀ, side 0 for x W.
+    """W, `rows` × `columns`, with independent entries N(0, std²), asked from side 1 for x Wᵀ and from side 0 for x W.
 
     `rows_met` are the rows that were looked up, as an embedding's are. `tally` adds up the square of the gradient's norm.
     """

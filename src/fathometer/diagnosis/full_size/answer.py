@@ -24,7 +24,7 @@ from fathometer.theory import forecast
 Method = Literal["sampled", "streamed"]
 TOKENS, MOST_SAMPLES = 16, 16
 FEW_KEYS = 16  # with fewer in a sequence, what attention does to tokens is not judged
-OF_CONTEXT = ("attention_entropy", "token_spread", "rank")
+OF_CONTEXT = ("attention_entropy", "rank")  # not token_spread: tokens that become one do so however few they are
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _notes(found: Unmade, case: Case, profile: DepthProfile) -> list[str]:
             getattr(found.model, "config", None), "max_position_embeddings", None
         )
         whole = "the whole image" if context is None else f"a context of {context:,}"
-        few = "; they are shown, and not judged" if keys < FEW_KEYS else ""
+        few = "; the entropy is shown, and not judged" if keys < FEW_KEYS else ""
         notes.append(
             f"Seen by {_vectors(case, found.patches)} tokens, {keys} in a sequence. The entropy of attention and the spread of "
             f"tokens do not carry over to {whole}{few}. Gradient, signal and the sizes of scores and branches do. "
