@@ -43,6 +43,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 MORE = {
     "gpt3-175b, norm last": ("gpt3-175b@residual=post-norm", 16),
+    "gpt3-175b, norm last, LeCun's start, untied": ("gpt3-175b@residual=post-norm,init=lecun,tied=false", 16),
     "1,000 billion": (TRILLION, 16),
     "gpt3-175b, 64 tokens": ("gpt3-175b", 64),
     "gpt3-175b, half as deep": ("gpt3-175b@depth=48", 16),
