@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from fathometer.diagnosis.closer import look_closer
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
+from fathometer.diagnosis.full_size.asking import FullSize, at_full_size, is_too_large
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, RecordError, kind_of, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
@@ -125,6 +126,7 @@ def preflight(
     ignore: Iterable[str] | str = (),
     thorough: bool | None = None,
     seed: int = 0,
+    **full_size: Unpack[FullSize],
 ) -> Preflight:
     """Tell, before training, whether a network will train, and if not, why and where.
 
@@ -135,12 +137,17 @@ def preflight(
     and backward passes; where it leaves the verdict open a closer one follows, of up to 25: `thorough=True` always asks for
     it, `False` never. Nothing is changed by looking.
 
+    A spec or preset whose weights and gradients would take more than half of this machine's memory is examined without making
+    them: see `FullSize`.
+
     Raises `FathometerError` for input that cannot be examined.
 
     >>> preflight("relu-50").verdict
     'will not train'
     """
-    ignored = _known_causes(ignore)
+    if full_size or is_too_large(model):
+        return at_full_size(model, batch, layers, ignore, seed, full_size)
+    ignored = known_causes(ignore)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
         _check_optimizer(optimizer, case.model)
@@ -153,7 +160,7 @@ def preflight(
         evidence = look_closer(case, examination, evidence, optimizer, thorough is True)
     findings = judge(evidence, ignored)
     verdict = verdict_of(findings, evidence)
-    sentence = findings[0].sentence if findings and verdict != "healthy" else _good_sentence(evidence, verdict)
+    sentence = findings[0].sentence if findings and verdict != "healthy" else good_sentence(evidence, verdict)
     return Preflight(
         verdict,
         sentence,
@@ -204,7 +211,8 @@ def _known_verdict(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
+def known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
+    """Return the names of these causes, or raise for one that there is not."""
     names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     for name in names:
         if name not in CAUSES:
@@ -225,7 +233,8 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None
         )
 
 
-def _good_sentence(evidence: Evidence, verdict: str) -> str:
+def good_sentence(evidence: Evidence, verdict: str) -> str:
+    """Return what is said, with a number, where there is nothing to find."""
     gain, depth = evidence.profile.gain_per_block("gradient"), evidence.depth
     if verdict == "unknown":
         return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."

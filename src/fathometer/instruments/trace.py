@@ -12,6 +12,7 @@ from fathometer.contract import tensors_in
 from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.taps import Call, listen
 
+FEW = 16  # storages that are kept in mind before those that are gone are looked for
 Marks = frozenset[int]  # numbers for tensors; two that share memory, and were not written to in between, have the same one
 
 
@@ -50,6 +51,7 @@ class Recorder:
         self._open: list[tuple[str, Marks, list[tuple[Marks, Marks]]]] = []  # name, what went in, (in, out) of each part
         self._known: dict[int, tuple[StorageWeakRef, int, int]] = {}
         self._numbers = count()
+        self._sweep_at = FEW
 
     def enter(self, name: str, inputs: Any) -> None:
         """Open a call."""
@@ -81,7 +83,14 @@ class Recorder:
         if reference is None or reference.expired() or known != version:
             mark = next(self._numbers)
             self._known[place] = (StorageWeakRef(storage), version, mark)
+            self._sweep()
         return mark
+
+    def _sweep(self) -> None:
+        """Forget the storages that are gone: even a weak reference holds their memory."""
+        if len(self._known) >= self._sweep_at:
+            self._known = {place: known for place, known in self._known.items() if not known[0].expired()}
+            self._sweep_at = max(2 * len(self._known), FEW)
 
 
 def _is_chain(given: Marks, parts: list[tuple[Marks, Marks]], gave: Marks) -> bool:

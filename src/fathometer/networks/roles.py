@@ -1,5 +1,7 @@
 """Which role each parameter of a network plays, and its scale."""
 
+from math import prod
+
 from torch import nn
 
 from fathometer.errors import ModelError
@@ -48,7 +50,7 @@ def fans(matrix: nn.Module) -> tuple[int, int]:
         return 1, matrix.embedding_dim
     weight = matrix.weight
     assert isinstance(weight, nn.Parameter)
-    places = weight[0, 0].numel()
+    places = prod(weight.shape[2:])
     return weight.shape[1] * places, weight.shape[0] * places
 
 
