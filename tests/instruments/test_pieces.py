@@ -94,14 +94,14 @@ def test_the_shallow_twin_of_a_deep_network_has_its_pieces_and_equals_it() -> No
 
 
 @pytest.mark.parametrize("make", [plain, free, residual])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_count_is_that_of_brute_force(make: Callable[[int], nn.Module], seed: int) -> None:
     """On random networks the exact count equals that of a dense grid; and no network has more than the bound."""
     model = make(seed)
     start, end = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed)) * 3
     found = pieces_on_line(model, start, end)
     gaps = np.diff(found.places)
-    points = 300_001
+    points = 1_000_001
     # Two kinks within three grid steps are one to the grid: a seed where that happens would compare nothing.
     assert gaps.min() > 3 / points
 
