@@ -18,7 +18,9 @@ def study(
     dask: str | None = None,
     json: bool = False,
 ) -> int:
-    """Ask one question about depth of many networks: power-of-depth, depth-or-width, degradation, trainability, residual, clipping.
+    """Ask one question about depth of many networks, and write a report.
+
+    power-of-depth, depth-or-width, degradation, trainability, residual or clipping.
 
     Every finished cell is kept in the folder at once, and none is measured twice: the same command goes on after a stop, and a
     larger grid measures what is new.

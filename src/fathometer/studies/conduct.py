@@ -55,7 +55,7 @@ def conduct(
     else:
         results = _here(tasks) if executor is None else hand_out(tasks, executor)
     costs = [question.cost(cell) for task in tasks for cell in task.cells]
-    with _telling(total, total - len(costs), sum(costs), progress) as tell:
+    with _telling(total, total - len(costs), sum(costs, 0.0), progress) as tell:
         for cell, result in results:
             if isinstance(result, Lost):
                 reasons.append((cell, result.reason))

@@ -135,7 +135,7 @@ def _start_words(rows: Sequence[Row]) -> tuple[str, ...]:
     counts: dict[int, list[float]] = {}
     for row in rows:
         if row["kind"] == "start":
-            counts.setdefault(row["depth"], []).append(row["pieces"])
+            counts.setdefault(row["depth"], []).append(float(row["pieces"]))
     if not counts:
         return ()
     units = next(row["units"] for row in rows if row["kind"] == "start")

@@ -145,7 +145,7 @@ def _path_words(rows: Sequence[Row], options: Options) -> tuple[str, ...]:
     for kind in PATHS:
         own = [row for row in rows if row["kind"] == "paths" and row["residual"] == kind]
         if own:
-            mean, most = (span([row[name] for row in own]) for name in ("mean_length", "effective_length"))
+            mean, most = (span([float(row[name]) for row in own]) for name in ("mean_length", "effective_length"))
             words.append(
                 f"{kind}: paths of the gradient go through {mean} of {options['depth']} branches, 95% through {most} at most."
             )

@@ -131,7 +131,7 @@ TRAINABILITY = Question(
     title="Trainability by depth and gain",
     claim="A network trains as deep as its signal reaches, and theory says beforehand how deep that is.",
     options={
-        "depths": tuple(round(depth) for depth in _even(3, 100, 30)),
+        "depths": tuple(round(depth) for depth in _even(3.0, 100.0, 30)),
         "weight_variances": _even(0.75, 4.0, 30),
         "rates": (0.01, 0.03),
         "activation": "tanh",
