@@ -12,6 +12,7 @@ from fathometer.figures.numbers import number_text
 from fathometer.figures.reference import reference_layers
 from fathometer.figures.theme import colours, finished, legend
 
+FEW = 10  # places on the axis that are all labelled
 Line = tuple[str, Sequence[tuple[float, Sequence[float]]]]  # a label, and for each x the values of all seeds
 
 
@@ -49,8 +50,9 @@ def band_chart(
 def _x(axis: str, rows: Sequence[dict[str, Any]], log: bool) -> alt.X:
     ticks = sorted({row["x"] for row in rows})
     if not log:
-        return alt.X("x", type="quantitative", title=axis, scale=alt.Scale(nice=False, zero=False, padding=8))
-    look = alt.Axis(values=ticks, labelOverlap=True, format="~s")
+        few = alt.Axis(values=ticks, labelOverlap=True, format=",") if len(ticks) <= FEW else alt.Axis(tickCount=6)
+        return alt.X("x", type="quantitative", title=axis, scale=alt.Scale(nice=False, zero=False, padding=8), axis=few)
+    look = alt.Axis(values=ticks, labelOverlap=True, format=",")
     return alt.X("x", type="quantitative", title=axis, scale=alt.Scale(type="log", nice=False, padding=8), axis=look)
 
 

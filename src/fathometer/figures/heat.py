@@ -11,6 +11,7 @@ from fathometer.figures.theme import PALETTE, finished
 
 Place = tuple[float, float, float | None]  # x, y, and the value there
 Curve = tuple[str, Sequence[tuple[float, float]]]
+HEIGHT = 340
 SCHEME = "cividis"  # even in lightness, and the same to colour-blind eyes
 
 
@@ -39,13 +40,17 @@ def heat_chart(
     look = alt.Legend(format="%" if percent else ".3~g", gradientLength=180, gradientThickness=8, title=value, titleFontSize=11)
     ends = [0, 1] if percent else [min((row["value"] for row in rows), default=0), max((row["value"] for row in rows), default=1)]
     colour = alt.Color("value", type="quantitative", scale=alt.Scale(scheme=SCHEME, domain=ends), legend=look)
+    edge = alt.Stroke("value", type="quantitative", scale=colour["scale"], legend=None)  # no seams between cells
     tips = [alt.Tooltip("words", type="nominal", title=name) for name in (value,)]
     tips = [alt.Tooltip("at_x", type="nominal", title=axes[0]), alt.Tooltip("at_y", type="nominal", title=axes[1]), *tips]
     cells = (
-        alt.Chart(alt.Data(values=rows)).mark_rect(stroke=None).encode(x=x, x2="right", y=y, y2="top", color=colour, tooltip=tips)
+        alt.Chart(alt.Data(values=rows))
+        .mark_rect(strokeWidth=0.8)
+        .encode(x=x, x2="right", y=y, y2="top", color=colour, stroke=edge, tooltip=tips)
     )
     drawn = [layer for number, curve in enumerate(curves) for layer in _curve(curve, number, (left, right, low, high))]
-    return finished(alt.layer(cells, *drawn), title, subtitle, _describe(title, axes, rows, curves, percent))
+    chart = finished(alt.layer(cells, *drawn), title, subtitle, _describe(title, axes, rows, curves, percent))
+    return chart.properties(height=HEIGHT)
 
 
 def _reach(values: Sequence[float]) -> dict[float, tuple[float, float]]:

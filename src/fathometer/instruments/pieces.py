@@ -25,11 +25,10 @@ MOST_PIECES = 2**20
 
 @dataclass(frozen=True, eq=False)
 class LinePieces:
-    """Where a network bends between two inputs: `places` from 0 to 1, both ends too, and its outputs
-    `(place, output)` there.
+    """Where a network bends between two inputs.
 
-    Between two places the network is a straight line. `regions` counts the stretches on which no unit changes side,
-    also where the output does not bend.
+    `places` go from 0 to 1, both ends too; `values` are the outputs `(place, output)` there, and between two places the network
+    is a straight line. `regions` counts the stretches on which no unit changes side, also where the output does not bend.
     """
 
     places: Float[np.ndarray, " _"]

@@ -1,4 +1,4 @@
-"""Clipping: it tames a gradient that explodes, and wakes none that fades."""
+"""Clipping: it tames a gradient that explodes, wakes none that fades."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, log

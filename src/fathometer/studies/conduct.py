@@ -56,25 +56,27 @@ def conduct(
         results = _here(tasks) if executor is None else hand_out(tasks, executor)
     costs = [question.cost(cell) for task in tasks for cell in task.cells]
     with _telling(total, total - len(costs), sum(costs, 0.0), progress) as tell:
-        for cell, result in results:
-            if isinstance(result, Lost):
-                reasons.append((cell, result.reason))
-            else:
-                finished.add(cell, result)  # before it is told: what is told is on disk
-            tell(question.cost(cell))
+        for some in results:
+            for cell, result in some:
+                if isinstance(result, Lost):
+                    reasons.append((cell, result.reason))
+                else:
+                    finished.add(cell, result)  # before it is told: what is told is on disk
+            tell(len(some), sum((question.cost(cell) for cell, _ in some), 0.0))
     if reasons:
         raise StudyError(name, reasons, total)
     return [row for group in groups for cell in group if (row := finished.get(cell)) is not None]
 
 
-def _here(tasks: Sequence[Task]) -> Iterator[Result]:
+def _here(tasks: Sequence[Task]) -> Iterator[list[Result]]:
     for task in tasks:
-        yield from measured(task)
+        for result in measured(task):
+            yield [result]
 
 
 @contextmanager
-def _telling(total: int, done: int, cost: float, progress: OnProgress | None) -> Iterator[Callable[[float], None]]:
-    """Hand out what is called after each cell with its cost, and tells how many are done and how long the rest will take."""
+def _telling(total: int, done: int, cost: float, progress: OnProgress | None) -> Iterator[Callable[[int, float], None]]:
+    """Hand out what is told how many cells are done and what they cost, and says how long the rest will take."""
     start, state = perf_counter(), {"done": done, "spent": 0.0}
 
     def left() -> float:
@@ -84,9 +86,9 @@ def _telling(total: int, done: int, cost: float, progress: OnProgress | None) ->
     def facts(step: int, loss: float) -> str:
         return f"{state['done']} of {total} cells · {timedelta(seconds=round(max(0.0, left())))} left"
 
-    def note(tell: Callable[[int], Any]) -> Callable[[float], None]:
-        def after(own: float) -> None:
-            state["done"] += 1
+    def note(tell: Callable[[int], Any]) -> Callable[[int, float], None]:
+        def after(count: int, own: float) -> None:
+            state["done"] += count
             state["spent"] += own
             tell(int(state["done"]))
 

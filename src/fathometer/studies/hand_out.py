@@ -16,7 +16,7 @@ DIED = "its worker ended {count} times before it was done; it may have run out o
 __all__ = ["Lost", "Task", "hand_out", "over_lanes"]
 
 
-def hand_out(tasks: Sequence[Task], executor: Executor) -> Iterator[Result]:
+def hand_out(tasks: Sequence[Task], executor: Executor) -> Iterator[list[Result]]:
     """Yield the results of all tasks, each task when its worker is done; what the executor lost says so.
 
     Tasks that no worker has begun are called off when the caller stops listening.
@@ -27,19 +27,19 @@ def hand_out(tasks: Sequence[Task], executor: Executor) -> Iterator[Result]:
             try:
                 futures[executor.submit(in_worker, task)] = task
             except RuntimeError as problem:  # a pool that is broken or shut down takes no work
-                yield from _lost(task, f"the executor lost it: {type(problem).__name__}: {problem}")
+                yield _lost(task, f"the executor lost it: {type(problem).__name__}: {problem}")
         for future in as_completed(futures):
             try:
                 found = future.result()
             except Exception as problem:  # the executor's own, for a cell that fails is a result
                 found = _lost(futures[future], f"the executor lost it: {type(problem).__name__}: {problem}")
-            yield from found
+            yield found
     finally:
         for future in futures:
             future.cancel()
 
 
-def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[list[Result]]:
     """Yield the results of all tasks from so many processes, each a pool of its own.
 
     A process that dies takes nothing with it but what it was at: another is started, and does that again. In one pool of
@@ -53,8 +53,9 @@ def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[Result]:
     try:
         while waiting or busy:
             while waiting and idle:
-                pool, (task, attempt) = idle.pop(), waiting.popleft()
-                busy[pool.submit(in_worker, task)] = (pool, task, attempt)
+                task, attempt = waiting.popleft()
+                future, pool = _begin(idle.pop(), task)
+                busy[future] = (pool, task, attempt)
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 pool, task, attempt = busy.pop(future)
                 try:
@@ -66,10 +67,21 @@ def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[Result]:
                     found = [] if attempt < TRIES else _lost(task, DIED.format(count=attempt))
                     if attempt < TRIES:
                         waiting.appendleft((task, attempt + 1))
-                yield from found
+                if found:
+                    yield found
     finally:
         for pool in [*idle, *(pool for pool, _, _ in busy.values())]:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(pool: ProcessPoolExecutor, task: Task) -> tuple[Future[list[Result]], ProcessPoolExecutor]:
+    """Give a task to a pool, or to a new one where its process died while it had nothing to do."""
+    try:
+        return pool.submit(in_worker, task), pool
+    except BrokenExecutor:
+        pool.shutdown(wait=False)
+        new = local_pool(1)
+        return new.submit(in_worker, task), new
 
 
 def _lost(task: Task, reason: str) -> list[Result]:

@@ -13,7 +13,7 @@ def study_page(name: str, question: Question, reading: Reading, command: str, ro
     seconds = sum(row.get("cpu_seconds", 0.0) for row in rows)
     facts = (*reading.facts, ("cells", f"{len(rows):,}"), ("processor time", _time(seconds)))
     sections: list[Section] = [Banner(reading.answer, reading.sentence, facts)]
-    sections.append(Charts("What was measured", reading.figures, f"The claim: {question.claim}"))
+    sections.append(Charts("What was measured", reading.figures))
     sections.append(
         Table("The evidence", reading.header, reading.table, "Median over seeds, and their range, where there are seeds.")
     )
@@ -21,7 +21,7 @@ def study_page(name: str, question: Question, reading: Reading, command: str, ro
         sections.append(Prose("Good to know", reading.notes))
     sections.append(Prose("What this does not say", question.caveats))
     sections.append(Code("The command", command, "It makes this page again; finished cells are not measured twice."))
-    return Page(question.title, question.claim, tuple(sections), FOOTER, question.citations)
+    return Page(question.title, f"Claim: {question.claim}", tuple(sections), FOOTER, question.citations)
 
 
 def _time(seconds: float) -> str:

@@ -6,7 +6,7 @@ from math import log2
 from typing import Any
 
 from fathometer.data import Dataset
-from fathometer.figures import band_chart
+from fathometer.figures import band_chart, number_text
 from fathometer.records import Asked
 from fathometer.report import Figure
 from fathometer.runs import train
@@ -87,15 +87,15 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     top = max(built, key=lambda row: row["folds"])
     trained = at_best_rate([row for row in rows if row["kind"] == "trained"], ("task", "depth"))
     verdicts = {task: _compare(task, trained) for task in options["tasks"]}
-    wins = [task for task, (sign, _) in verdicts.items() if sign > 0]
+    wins, losses = ([task for task, (sign, _) in verdicts.items() if sign == side] for side in (1, -1))
     sentence = (
         f"{top['pieces']:,} straight pieces, exactly, from {top['deep_units']} units and {top['deep_parameters']} weights in "
         f"{top['folds']} layers; one layer needs {top['shallow_units']:,} units and {top['shallow_parameters']:,} weights."
     )
     if verdicts:
-        sentence += f" Trained at equal parameters, the deep one wins on {_names(wins)} of {_names(list(verdicts))}."
+        sentence += f" Trained at equal parameters, depth wins on {_names(wins)}, and loses on {_names(losses)}."
     answer = "not shown" if not exact else "shown" if len(wins) == len(verdicts) else "shown in part"
-    facts = (("largest error of the constructions", f"{max(row['largest_error'] for row in built):.0e}"),)
+    facts = (("largest error of the constructions", number_text(max(row["largest_error"] for row in built))),)
     figures = (_capacity(rows, options), *((_trained_figure(trained),) if trained else ()))
     table = tuple(line for task in verdicts for line in _lines(task, trained))
     table = table or tuple(
@@ -119,8 +119,13 @@ def _compare(task: str, trained: Sequence[tuple[Mapping[str, Any], float, list[R
     return 0, f"{words}: no clear difference."
 
 
+def layers_of(depth: int) -> str:
+    """Return a number of layers in words."""
+    return "1 layer" if depth == 1 else f"{depth} layers"
+
+
 def _names(tasks: Sequence[str]) -> str:
-    return ", ".join(tasks) or "none"
+    return " and ".join(tasks) or "none"
 
 
 def _lines(task: str, trained: Sequence[tuple[Mapping[str, Any], float, list[Row]]]) -> list[tuple[str, ...]]:
@@ -139,10 +144,10 @@ def _start_words(rows: Sequence[Row]) -> tuple[str, ...]:
     if not counts:
         return ()
     units = next(row["units"] for row in rows if row["kind"] == "start")
-    told_of = "; ".join(f"{depth} layers: {span(values)}" for depth, values in sorted(counts.items()))
+    told_of = "; ".join(f"{layers_of(depth)}: {span(values)}" for depth, values in sorted(counts.items()))
     return (
         f"Capacity is not what a network starts with: {units} units as He's initialisation draws them have, along a line through "
-        f"the inputs, this many pieces: {told_of}. The best {units} units have 2^{units // 2}.",
+        f"the inputs, about as many pieces at every depth: {told_of}. The best {units} units have 2^{units // 2}.",
     )
 
 

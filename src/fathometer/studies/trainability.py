@@ -16,6 +16,7 @@ from fathometer.studies.question import Cell, Groups, Options, Question, Reading
 from fathometer.theory import depth_scales, edge_of_chaos
 
 CHANCE, TRAINED = 0.1, 0.5  # of ten digits; half of them right is far from guessing
+LINES = 10  # of the table of evidence, about
 SCALES = 6.0  # correlation depth scales up to which networks train: Schoenholz et al. 2017's rule of thumb
 
 
@@ -62,7 +63,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     facts += (("theory's critical σ_w²", f"{critical:.2f}"),)
     table = tuple(
         (f"{variance:.2f}", f"{limits[variance] / SCALES:.3g}", f"{limits[variance]:.0f}", f"{deepest[variance]:.0f}")
-        for variance in options["weight_variances"]
+        for variance in options["weight_variances"][:: max(1, len(limits) // LINES)]
     )
     header = ("σ_w²", "ξ_c, blocks", "6 ξ_c", f"deepest that reads over {TRAINED:.0%}")
     answer = "shown" if holds else "shown in part" if agreement >= 0.5 else "not shown"

@@ -1,4 +1,4 @@
-"""One task of a study, in whatever process: a row, or a reason, each cell."""
+"""One task of a study, in whatever process: a row or a reason a cell."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
