@@ -15,6 +15,7 @@ from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
 from benchmarks.many import many, many_processes
 from benchmarks.preflight_cost import preflight_cost
+from benchmarks.studies import studies
 from benchmarks.trained import trained
 from benchmarks.training import training
 from benchmarks.zoo.score import zoo_score
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "many": many,
     "many_processes": many_processes,
     "preflight_cost": preflight_cost,
+    "studies": studies,
     "trained": trained,
     "training": training,
     "zoo_score": zoo_score,

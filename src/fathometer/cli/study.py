@@ -1,5 +1,6 @@
 """`fathometer study`: what does depth buy? Asked of many networks."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,11 @@ def study(
         check_path(html)
     with nullcontext() if dask is None else dask_executor(dask) as executor:
         settings = {"folder": folder, "quick": quick, "workers": workers, "executor": executor, "options": options}
-        done = ask(name, **settings, progress=(lambda finished, total, left: None) if json else None)
+        try:
+            done = ask(name, **settings, progress=(lambda finished, total, left: None) if json else None)
+        except KeyboardInterrupt:
+            print("Stopped. The same command goes on from the cells that are finished.", file=sys.stderr)
+            return 130
     page = done.save_html(html or folder / "report.html")
     if json:
         print(done.to_json())

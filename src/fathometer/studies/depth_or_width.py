@@ -188,7 +188,7 @@ DEPTH_OR_WIDTH = Question(
     claim="Where the task is a hierarchy, a shallow network needs many times the data; where it is not, depth buys nothing.",
     options={
         "layers": (1, 2, 3),
-        "data": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+        "data": (1.0, 2.0, 4.0, 8.0, 16.0),
         "depths": (1, 3, 10, 30, 100),
         "tasks": ("hierarchy", "flat"),
         "parameters": 30_000,
