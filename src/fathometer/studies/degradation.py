@@ -147,7 +147,7 @@ DEGRADATION = Question(
         "dense_rates": (3e-4, 1e-3, 3e-3),
         "convolutional_depths": (20, 56),
         "convolutional_width": 4,
-        "convolutional_steps": 250,
+        "convolutional_steps": 160,
         "convolutional_rates": (3e-3, 1e-2),
         "seeds": (0, 1, 2),
         "batch_size": 64,

@@ -25,6 +25,7 @@ RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
 ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]  # P*: Cagnetta et al. 2024
 CHANCE = 1 / RULES["classes"]
 PATCHES = {1: (8,), 2: (4, 2), 3: (2, 2, 2)}  # by layers: which neighbours each joins
+BUDGETS = ("parameters", "flops")
 HALF = 0.5  # of the error of guessing
 MANY_TIMES, CLEARLY = 4.0, 0.02  # data that shallow needs over deep; accuracy that depth must add to have bought something
 
@@ -35,7 +36,8 @@ def cells(options: Options) -> Groups:
     sweep = [{"rate": rate, "seed": seed} for rate in options["rates"] for seed in options["seeds"]]
     fixed = {name: options[name] for name in ("steps", "batch_size")}
     for budget, amount in (("parameters", options["parameters"]), ("flops", 2 * options["parameters"])):
-        for layers in options["layers"]:
+        ends = (min(options["layers"]), max(options["layers"]))
+        for layers in options["layers"] if budget == "parameters" else dict.fromkeys(ends):
             for ratio in options["data"]:
                 own = {"kind": "data", "budget": budget, "amount": amount, "depth": layers, "data": ratio, **fixed}
                 groups.append([{**own, **place} for place in sweep])

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str | None, ...]] = {
     "post-norm": ("layer", "batch"),
 }
 SEE = "Where a line ends before the right edge, the longest paths carry nothing."
+HELD = ("scaled", "rezero", "highway", "pre-norm")  # what they add to the stream cannot make it explode
 PATHS = {
     "plain": None,
     "scaled": None,
@@ -76,12 +77,13 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     best = at_best_rate([row for row in rows if row["kind"] == "trained"], ("residual", "norm", "init"))
     losses = {(at["residual"], at["norm"], at["init"]): [row["train_loss"] for row in own] for at, _, own in best}
     trains = {key: max(values) < TRAINS for key, values in losses.items()}
-    stream = [key for key in trains if key[0] not in ("none", "post-norm")]
+    stream = [key for key in trains if key[0] in HELD]
     plain = [key for key in trains if key[0] == "none"]
     ways = [sum(trains[key] for key in keys) for keys in (stream, plain)]
+    losses_of = [median(value for key in keys for value in losses[key]) for keys in (stream, plain)]
     sentence = (
-        f"At {options['depth']} blocks {ways[0]} of {len(stream)} combinations with an open stream train with every seed, and "
-        f"{ways[1]} of {len(plain)} without one."
+        f"At {options['depth']} blocks {ways[0]} of {len(stream)} combinations with a stream that is held train with every seed "
+        f"(training loss {losses_of[0]:.2g}), and {ways[1]} of {len(plain)} without a stream ({losses_of[1]:.2g})."
     )
     share = [count / max(1, len(keys)) for count, keys in zip(ways, (stream, plain), strict=True)]
     answer = "shown" if share[0] >= 0.9 and share[1] <= 0.34 else "shown in part" if share[0] > share[1] else "not shown"
@@ -116,6 +118,7 @@ def _alone(trains: dict[tuple[str, str | None, str], bool]) -> tuple[str, ...]:
         ("LayerNorm alone", [key for key in trains if key[:2] == ("none", "layer")]),
         ("BatchNorm alone", [key for key in trains if key[:2] == ("none", "batch")]),
         ("A stream alone, its branches scaled", [key for key in trains if key[0] == "scaled"]),
+        ("A stream alone, nothing holding it", [key for key in trains if key[0] == "plain"]),
         ("A stream and a norm behind it (post-norm)", [key for key in trains if key[0] == "post-norm"]),
     ):
         if keys:
@@ -159,7 +162,7 @@ def cost(cell: Cell) -> float:
 
 RESIDUAL = Question(
     title="What the residual stream does",
-    claim="At fifty layers it is the open stream that makes a network train; a norm or a better start alone does it seldom.",
+    claim="A stream that is held (scaled, gated, zero at first or normed first) makes fifty layers train; a norm alone does not.",
     options={
         "kinds": tuple(KINDS),
         "starts": ("he", "orthogonal"),
