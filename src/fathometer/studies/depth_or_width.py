@@ -81,9 +81,7 @@ def _train_tree(cell: Cell) -> Row:
 def read(options: Options, rows: Sequence[Row]) -> Reading:
     """Say how many times the data shallow needs, and what depth buys where there is no hierarchy."""
     best = at_best_rate([row for row in rows if row["kind"] == "data"], ("budget", "depth", "data"), "held_out_loss")
-    needs = {
-        budget: {layers: data_needed(best, budget, layers) for layers in options["layers"]} for budget in ("parameters", "flops")
-    }
+    needs = {budget: {layers: data_needed(best, budget, layers) for layers in options["layers"]} for budget in BUDGETS}
     shapes = at_best_rate([row for row in rows if row["kind"] == "shape"], ("task", "depth"))
     gains = {task: _gain(shapes, task) for task in options["tasks"]}
     shallow, deep = min(options["layers"]), max(options["layers"])
