@@ -14,6 +14,7 @@ from fathometer.studies.question import Cell, Groups, Options, Question, Reading
 from fathometer.studies.recurrent import seeded_reader
 
 CHANCE, BLIND = 0.1, log(10)  # of ten digits: guessing, and the loss of the best constant answer
+LOST = 2 * BLIND  # a training loss above this at the end is worse than knowing nothing by far
 TRAINS = 0.5 * BLIND  # a training loss below this at the end
 NETWORKS = {
     "deep": "a deep stream that doubles in each block",
@@ -57,8 +58,8 @@ def _train_reader(cell: Cell) -> Row:
 
 
 def diverged(row: Row) -> bool:
-    """Return whether a run stopped at what is not finite, or ended above the loss of knowing nothing."""
-    return not isfinite(row["train_loss"]) or row["train_loss"] > BLIND
+    """Return whether a run stopped at what is not finite, or ended above twice the loss of knowing nothing."""
+    return not isfinite(row["train_loss"]) or row["train_loss"] > LOST
 
 
 def trains(row: Row) -> bool:
@@ -185,7 +186,7 @@ CLIPPING = Question(
     cost=cost,
     caveats=(
         "Clipping widens the range of rates. Where a smaller rate trains without it, it is not what makes training possible.",
-        "Diverged means: stopped by a number that is not finite, or ended above the loss of knowing nothing.",
+        "Diverged means: stopped by a number that is not finite, or ended above twice the loss of knowing nothing.",
         "Plain SGD. Adam divides by the gradient's own size, and clipping matters less there.",
     ),
     citations=("pascanu2013", "bengio1994"),
