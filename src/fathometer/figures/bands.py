@@ -50,10 +50,17 @@ def band_chart(
 def _x(axis: str, rows: Sequence[dict[str, Any]], log: bool) -> alt.X:
     ticks = sorted({row["x"] for row in rows})
     if not log:
-        few = alt.Axis(values=ticks, labelOverlap=True, format=",") if len(ticks) <= FEW else alt.Axis(tickCount=6)
+        few = _labelled(ticks) if len(ticks) <= FEW else alt.Axis(tickCount=6)
         return alt.X("x", type="quantitative", title=axis, scale=alt.Scale(nice=False, zero=False, padding=8), axis=few)
-    look = alt.Axis(values=ticks, labelOverlap=True, format=",")
+    look = _labelled(ticks)
     return alt.X("x", type="quantitative", title=axis, scale=alt.Scale(type="log", nice=False, padding=8), axis=look)
+
+
+def _labelled(ticks: list[float]) -> alt.Axis:
+    """Return an axis that labels these places, whole numbers with commas."""
+    is_whole = all(tick == int(tick) for tick in ticks)
+    words = "format(datum.value, ',d')" if is_whole else "'' + datum.value"
+    return alt.Axis(values=ticks, labelOverlap=True, labelExpr=words)
 
 
 def _rows(label: str, points: Sequence[tuple[float, Sequence[float]]], percent: bool) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
         )
     answer = "shown" if is_many and is_nothing else "shown in part" if is_many or is_nothing else "not shown"
     facts = tuple(
-        (f"data for half the error, {layers} layers", _times(needs["parameters"][layers])) for layers in options["layers"]
+        (f"data for half the error by layers: {layers}", _times(needs["parameters"][layers])) for layers in options["layers"]
     )
     figures = (data_figure(best, CHANCE), *shape_figures(shapes))
     header, table = table_of(best, shapes, CHANCE)
