@@ -19,6 +19,7 @@ from benchmarks.lesson import lesson
 from benchmarks.many import many, many_processes
 from benchmarks.peers import peers
 from benchmarks.preflight_cost import preflight_cost
+from benchmarks.studies import studies
 from benchmarks.trained import trained
 from benchmarks.training import training
 from benchmarks.zoo.mending import zoo_mend
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "many_processes": many_processes,
     "peers": peers,
     "preflight_cost": preflight_cost,
+    "studies": studies,
     "trained": trained,
     "training": training,
     "zoo_mend": zoo_mend,

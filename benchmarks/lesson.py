@@ -1,12 +1,15 @@
 """The lesson on deep networks, row by row: claim, command, number."""
 
+import json
 from collections.abc import Callable
 from math import log10
+from pathlib import Path
 from typing import Any
 
 from fathometer.figures.numbers import power_text
 
 SEEDS = (0, 1, 2)
+RESULTS = Path(__file__).parent / "results"
 STEPS = 200
 Row = dict[str, Any]
 
@@ -87,6 +90,12 @@ def _versus(one: str, other: str) -> Callable[[], str]:
     return lambda: f"`{one}`: {_verdict(one)}; {_accuracy(one)}. `{other}`: {_verdict(other)}; {_accuracy(other)}"
 
 
+def _study(name: str) -> str:
+    """Return what a study at full size says, from its benchmark's results: it takes minutes."""
+    rows = json.loads((RESULTS / "studies.json").read_text(encoding="utf-8"))["rows"]
+    return next(row["sentence"] for row in rows if row["study"] == name)
+
+
 def _demo() -> str:
     from fathometer.demo import tell_story
 
@@ -118,8 +127,9 @@ def _silent(step: int, total: int, loss: float) -> None:
 
 # fmt: off
 ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
-    ("One hidden layer can approximate anything, inefficiently", "not built yet (what does depth buy)",
-     _says("published: a sawtooth of 1,024 straight pieces takes 20 ReLU units in 10 layers, and 1,024 in one [^telgarsky]")),
+    ("One hidden layer can approximate anything, inefficiently",
+     "`fathometer study power-of-depth`, `fathometer study depth-or-width`",
+     lambda: f"a sawtooth [^telgarsky]: {_study('power-of-depth')} {_study('depth-or-width')}"),
     ("1 layer", "`fathometer preflight shallow-1`", _judged_and_trained("shallow-1")),
     ("5 layers", "`fathometer preflight mlp-5`", _judged_and_trained("mlp-5")),
     ("50 layers", "`fathometer preflight residual-50`, `fathometer preflight resnet-50@image_size=64`",
@@ -133,8 +143,9 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("The gradient vanishes with depth", "`fathometer preflight tanh-50`", _judged_and_trained("tanh-50")),
     ("The gradient explodes with depth", '`fathometer preflight "tanh-50@init=lecun,gain=2.5"`',
      _judged_and_trained("tanh-50@init=lecun,gain=2.5")),
-    ("Deeper plain networks train worse (degradation)", "not built yet (what does depth buy)",
-     _says("published, ImageNet top-1 error: 27.94% with 18 plain layers, 28.54% with 34; 25.03% with 34 residual ones [^he]")),
+    ("Deeper plain networks train worse (degradation)", "`fathometer study degradation`",
+     lambda: f"{_study('degradation')} Published, ImageNet top-1 error: 27.94% with 18 plain layers, 28.54% with 34; "
+     "25.03% with 34 residual ones [^he]"),
     ("ReLU needs an initialisation of its own", "`fathometer preflight relu-50@depth=20`, `fathometer preflight he-50@depth=20`",
      _versus("relu-50@depth=20", "he-50@depth=20")),
     ("output = input + f(input) keeps the gradient alive", "`fathometer preflight residual-1000`", _signal("residual-1000")),
@@ -142,7 +153,7 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
      lambda: f"{_versus('pre-norm-96', 'pre-norm-96@residual=post-norm')()}. The transformer block itself, 96 deep and 128 wide: "
      f"pre-norm {_verdict('gpt3-175b@width=128,vocabulary=1000')}, "
      f"post-norm {_verdict('gpt3-175b@width=128,vocabulary=1000,residual=post-norm')}"),
-    ("Clipping tames an exploding gradient", "not built yet (what does depth buy)", _says("–")),
+    ("Clipping tames an exploding gradient", "`fathometer study clipping`", lambda: _study("clipping")),
     ("Depth + width + data + compute is the recipe", "not built yet (scale)",
      _says("published: 5.88e23 FLOP are best spent on 73 billion parameters and 18 tokens for each [^besiroglu]")),
     ("All of it at once, on real data", "`fathometer demo`", _demo),

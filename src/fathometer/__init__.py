@@ -23,6 +23,7 @@ _PUBLIC = {
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
     "probe": "fathometer.lenses",
+    "study": "fathometer.studies",
     "train": "fathometer.runs",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from fathometer.spec import Mlp as Mlp
     from fathometer.spec import Transformer as Transformer
     from fathometer.spec import preset as preset
+    from fathometer.studies import study as study
     from fathometer.theory import forecast as forecast
 
 

@@ -1,8 +1,10 @@
 """How do the numbers look?"""
 
+from fathometer.figures.bands import band_chart
 from fathometer.figures.beside import beside
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
+from fathometer.figures.heat import heat_chart
 from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
@@ -10,4 +12,16 @@ from fathometer.figures.small_multiples import small_multiples
 from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
-__all__ = ["beside", "depth_chart", "loss_chart", "number_text", "probe_chart", "save", "small_multiples", "sparkline", "spec"]
+__all__ = [
+    "band_chart",
+    "beside",
+    "depth_chart",
+    "heat_chart",
+    "loss_chart",
+    "number_text",
+    "probe_chart",
+    "save",
+    "small_multiples",
+    "sparkline",
+    "spec",
+]

@@ -34,5 +34,12 @@ CITATIONS: dict[str, str] = {
     "dehghani2023": "Dehghani et al. 2023, Scaling vision transformers to 22 billion parameters.",
     "wortsman2023": "Wortsman et al. 2023, Small-scale proxies for large-scale transformer training instabilities.",
     "zhai2023": "Zhai et al. 2023, Stabilizing transformer training by preventing attention entropy collapse.",
+    "zaslavsky1975": "Zaslavsky 1975, Facing up to arrangements.",
+    "montufar2014": "Montúfar, Pascanu, Cho & Bengio 2014, On the number of linear regions of deep neural networks.",
+    "telgarsky2015": "Telgarsky 2015, Representation benefits of deep feedforward networks.",
+    "veit2016": "Veit, Wilber & Belongie 2016, Residual networks behave like ensembles of relatively shallow networks.",
+    "yarotsky2017": "Yarotsky 2017, Error bounds for approximations with deep ReLU networks.",
+    "hanin2019": "Hanin & Rolnick 2019, Complexity of linear regions in deep networks.",
+    "cagnetta2024": "Cagnetta et al. 2024, How deep neural networks learn compositional data: the random hierarchy model.",
     "karpathy2019": "Karpathy 2019, A recipe for training neural networks (verify the loss at init).",
 }

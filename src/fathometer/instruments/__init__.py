@@ -9,6 +9,8 @@ from fathometer.instruments.keep import seed_generators, seeded, unchanged
 from fathometer.instruments.non_finite import NonFinite
 from fathometer.instruments.operations import all_finite, first_non_finite
 from fathometer.instruments.per_sample import GradientGram, gradient_gram
+from fathometer.instruments.pieces import LinePieces, pieces_on_line
+from fathometer.instruments.plane_pieces import PlaneRegions, regions_on_plane
 from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.shattering import Shattering, gradient_reach
 from fathometer.instruments.sounded import Sounding
@@ -24,8 +26,10 @@ __all__ = [
     "DepthPoints",
     "Ear",
     "GradientGram",
+    "LinePieces",
     "ModuleCost",
     "NonFinite",
+    "PlaneRegions",
     "Recorder",
     "Shattering",
     "Sounding",
@@ -43,6 +47,8 @@ __all__ = [
     "in_the_open",
     "listen",
     "loss_curvature",
+    "pieces_on_line",
+    "regions_on_plane",
     "second_moment",
     "seed_generators",
     "seeded",

@@ -1,9 +1,10 @@
 """How is the whole story told on one page?"""
 
 from fathometer.report.page import Page, render, save
-from fathometer.report.sections import Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
+from fathometer.report.sections import Answer, Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
 
 __all__ = [
+    "Answer",
     "Banner",
     "Charts",
     "Code",

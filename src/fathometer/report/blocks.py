@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 from fathometer.figures import spec
-from fathometer.finding import Finding
+from fathometer.figures.hover import HOVER
+from fathometer.finding import Finding, Verdict
 from fathometer.report.markup import Html, element, inline
 from fathometer.report.references import citation_links
 from fathometer.report.sections import Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
@@ -14,6 +15,7 @@ Numbers = Iterator[int]  # hands out the numbers of the figures, through the who
 
 _SIGNS = {"healthy": "✓", "at risk": "!", "will not train": "✕", "unknown": "?", "note": "i"}
 _SIGNS |= {"proved": "✓", "did not help": "✕", "not tried": "–"}
+_SIGNS |= {"shown": "✓", "shown in part": "!", "not shown": "✕"}
 _FEW = 4  # names of blocks that fit into one line
 
 
@@ -23,7 +25,14 @@ def banner(section: Banner, numbers: Numbers) -> Html:
     facts = [element("div", element("dt", label), element("dd", value)) for label, value in section.facts]
     rest = element("dl", *facts, class_="facts") if facts else ""
     sentence = element("p", inline(section.sentence), class_="sentence")
-    return element("section", word, sentence, rest, class_=f"banner {_class(section.verdict)}", aria_label="Verdict")
+    return element(
+        "section",
+        word,
+        sentence,
+        rest,
+        class_=f"banner {_class(section.verdict)}",
+        aria_label="Verdict" if section.verdict in get_args(Verdict) else "Answer",
+    )
 
 
 def prose(section: Prose, numbers: Numbers) -> Html:
@@ -32,10 +41,14 @@ def prose(section: Prose, numbers: Numbers) -> Html:
 
 def charts(section: Charts, numbers: Numbers) -> Html:
     figures = [(figure, next(numbers)) for figure in section.figures]
-    first = any(number == 1 for _, number in figures)
+    first = any(number == 1 for _, number in figures) and any(_marks_depth(figure) for figure in section.figures)
     hint = "Point at a block, or press ← and → on a chart: every chart marks it."
     grid = element("div", *(_figure(figure, number) for figure, number in figures), class_="grid")
     return _section(section.title, *_paragraphs(section.introduction), element("p", hint, class_="hint") if first else "", grid)
+
+
+def _marks_depth(figure: Figure) -> bool:
+    return any(param.get("name") == HOVER for param in spec(figure.chart, "page", "container").get("params", ()))
 
 
 def _figure(figure: Figure, number: int) -> Html:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import altair as alt
 
 from fathometer.finding import Finding, Outcome, Remedy, Verdict
 
+Answer = Literal["shown", "shown in part", "not shown"]  # what a study says of its claim
+
 
 @dataclass(frozen=True)
 class Banner:
-    """The verdict in a word, one sentence with the number that decided it, and a few (label, value) facts under it."""
+    """A verdict or an answer in a word, the sentence with the number that decided it, and a few (label, value) facts."""
 
-    verdict: Verdict
+    verdict: Verdict | Answer
     sentence: str
     facts: tuple[tuple[str, str], ...] = ()
 

@@ -1,7 +1,6 @@
 """Finished runs on disk, a line each, found again by what was asked."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 
 from fathometer import json_text
 from fathometer.data.dataset import Dataset, content_hash
-from fathometer.errors import BatchError, RecordError, SpecError, TargetError
+from fathometer.errors import BatchError, RecordError, SpecError
 from fathometer.records import Record
 from fathometer.runs.chunks import AnyRun
+from fathometer.runs.lines import append_line, read_lines
 from fathometer.spec import spec_to_dict
 
 RECORDS = "records.jsonl"
@@ -25,25 +25,11 @@ class Finished:
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / RECORDS
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []
-        except OSError as problem:
-            raise _unusable(self.path, problem) from None
-        self.records = dict(found for number, line in enumerate(lines, 1) if (found := _read(self.path, number, line)))
+        self.records = dict(_read(self.path, number, table) for number, table in read_lines(self.path))
 
     def add(self, key: str, record: Record) -> None:
         """Append a record, and wait until it is on disk."""
-        line = json_text.dump({"key": key, "record": record.to_dict()}, indent=None) + "\n"
-        try:
-            with self.path.open("a+b") as file:
-                if _is_cut_short(file):
-                    line = "\n" + line
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as problem:
-            raise _unusable(self.path, problem) from None
+        append_line(self.path, {"key": key, "record": record.to_dict()})
         self.records[key] = record
 
 
@@ -75,26 +61,8 @@ def fingerprint(data: Any) -> str:
     )
 
 
-def _read(path: Path, number: int, line: str) -> tuple[str, Record] | None:
-    """Return key and record of a line; None for a line that was cut short, whose run is done again."""
-    try:
-        table = json_text.load(line)
-    except ValueError:
-        return None
+def _read(path: Path, number: int, table: Any) -> tuple[str, Record]:
+    """Return key and record of a line."""
     if not isinstance(table, Mapping) or "key" not in table or "record" not in table:
         raise RecordError(f'Line {number} of "{path}" is no finished run', "It holds a key and a record", "Use another folder")
     return table["key"], Record.from_dict(table["record"])
-
-
-def _is_cut_short(file: Any) -> bool:
-    """Return whether the last line has no end: its writer was killed."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return False
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) != b"\n"
-
-
-def _unusable(path: Path, problem: OSError) -> TargetError:
-    return TargetError(
-        f'"{path}" cannot be used: {problem.strerror}', "Finished runs are written there", "Check the folder, or name another"
-    )
