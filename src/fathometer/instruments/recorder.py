@@ -1,10 +1,9 @@
 """Statistics during training: nothing between measured steps."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from fathometer.instruments.recorder_listener import RecorderListener
 from fathometer.instruments.recorder_parameters import ParameterSamples
 from fathometer.instruments.recorder_price import Price
 from fathometer.instruments.recorder_ranks import Ranks
-from fathometer.instruments.recorder_reading import Reading, gradient_norm, parameter_columns
+from fathometer.instruments.recorder_reading import Homes, Reading, gradient_norm, homes_of, parameter_columns
 from fathometer.instruments.taps import Call, Ear, around_call, around_modules, around_step, listen
 from fathometer.instruments.trace import Recorder
 
@@ -43,17 +42,22 @@ class StepRecorder:
         self.points: DepthPoints | None = None
         self.listener = RecorderListener(price, None)
         self.has_moved = False
+        self._homes: Homes | None = None
         self._trace: Recorder | None = None
+        self.is_armed, self._stays = False, False
+        self.when_moved: Callable[[], None] | None = None  # what is done when the optimizer has moved, or a new pass begins
         self._hooks, self._ear = ExitStack(), ExitStack()
 
     def arm(self) -> None:
         """Listen to the step that comes."""
-        self.let_go()
         self.has_moved = False
-        timed = partial(self.listener.timed, clock=perf_counter)
+        if self.is_armed:
+            return
+        self.let_go()
+        self.is_armed, self._stays = True, self.points is not None
         self._hooks.enter_context(around_call(self.inner, self._begin, self._end))
         for optimizer in self.optimizers:
-            self._hooks.enter_context(around_step(optimizer, timed(self._before), timed(self._after)))
+            self._hooks.enter_context(around_step(optimizer, self._before, self._after))
         if self.points is None:
             self._trace = Recorder()
             self._hooks.enter_context(listen(self.inner, on_enter=self._first_enter, on_call=self._first_leave))
@@ -61,7 +65,7 @@ class StepRecorder:
             enters = dict.fromkeys(one.enter for one in self.points.points) if self.price.hears else {}
             leaves = dict.fromkeys(one.leave for one in self.points.points)
             on_enter = {name: partial(self.listener.enter, name) for name in enters}
-            on_leave = {name: timed(partial(self.listener.leave, name)) for name in leaves}
+            on_leave = {name: partial(self.listener.leave, name) for name in leaves}
             self._hooks.enter_context(around_modules(self.inner, on_enter, on_leave))
         if "torch._dynamo" in sys.modules:  # something may be compiled: the model, its blocks, or the user's own step
             self._hooks.enter_context(torch.compiler.set_stance("force_eager"))
@@ -72,23 +76,29 @@ class StepRecorder:
         self._hooks.close()
         self.listener.clear()
         self.parameters.clear()
-        self._trace = None
+        self._trace, self.is_armed = None, False
 
     @torch.no_grad()
-    def finish(self, step: int) -> Reading:
-        """Let go, and return what the step showed; numbers are moved off the device once."""
-        start, seconds = perf_counter(), self.listener.seconds
+    def finish(self, step: int, stay: bool = False) -> Reading:
+        """Return what the step showed, and let go unless the next one is measured as well (`stay`)."""
         self._ear.close()
-        self._hooks.close()
         points = self.points or DepthPoints((), "layers")
         tray = count(self.listener, [(one.leave, one.stop) for one in points.points], self.price, self.ranks)
         for kind, vector in self.parameters.vectors().items():
             tray.put(("tensors", (), kind), vector)
-        reading = self._reading(step, points, tray.sorted_out(tray.whole().tolist()))
-        self.let_go()
-        return reading.with_facts(measuring_seconds=seconds + perf_counter() - start)
+        reading = self._reading(step, points, tray.sorted_out())
+        if stay and self._stays:
+            self.listener.clear()
+            self.parameters.clear()
+        else:
+            self.let_go()
+        return reading
 
     def _begin(self, inputs: Any) -> None:
+        if self.when_moved is not None:
+            self.when_moved()
+        if not self.is_armed:
+            return
         self.listener.begin(self.inner.training, inputs)
         if self.listener.is_open and self.price.hears and self.points is not None:
             self._ear.enter_context(Ear(self.listener.hearers()))
@@ -118,12 +128,16 @@ class StepRecorder:
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
         self.parameters.after()
         self.has_moved = True
+        if self.when_moved is not None:
+            self.when_moved()
 
-    def _reading(self, step: int, points: DepthPoints, numbers: dict[Any, list[float]]) -> Reading:
+    def _reading(self, step: int, points: DepthPoints, numbers: dict[Any, Any]) -> Reading:
         size = len(points.points)
-        columns, errors = columns_of({key: values for key, values in numbers.items() if key[0] != "tensors"}, size)
-        tensors = self.parameters.sorted_out({key[2]: values for key, values in numbers.items() if key[0] == "tensors"})
-        of_parameters, of_errors = parameter_columns(points, tensors)
+        columns, errors = columns_of({key: values.tolist() for key, values in numbers.items() if key[0] != "tensors"}, size)
+        tensors = self.parameters.table({key[2]: values for key, values in numbers.items() if key[0] == "tensors"})
+        if self._homes is None or self._homes.size != size:
+            self._homes = homes_of(points, tensors.numels)
+        of_parameters, of_errors = parameter_columns(self._homes, tensors)
         columns = {name: s for name, s in (columns | of_parameters).items() if any(value is not None for value in s)}
         facts: dict[str, float | int | str | None] = {
             "batch_size": self.listener.batch_size * max(self.listener.passes, 1) * self.ranks.count,

@@ -1,7 +1,6 @@
 """What is heard in a measured step: sampled on the spot, counted later."""
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -51,7 +50,7 @@ class RecorderListener:
         self.activations: dict[tuple[int, str], Taken] = {}
         self.scores: dict[int, Taken] = {}
         self.versions: list[tuple[Slot, Tensor, int]] = []
-        self.passes, self.is_open, self.batch_size, self.seconds = 0, False, 0, 0.0
+        self.passes, self.is_open, self.batch_size = 0, False, 0
         self.current: int | None = None
         self.left: Counter[str] = Counter()
         self.entered: Counter[str] = Counter()
@@ -115,6 +114,7 @@ class RecorderListener:
             if tensor._version != version:
                 self.overwritten.add(slot)
                 self.signals.pop(slot, None)
+                self.activations.pop((-1 - slot[1], slot[0]), None)
         self.versions.clear()
 
     def hearers(self) -> dict[Any, Hearer]:
@@ -124,19 +124,13 @@ class RecorderListener:
     def _activation(self, name: str, inputs: Tensor) -> None:
         is_known = name == "relu" or name in FLAT_BEYOND
         if self.is_open and self.current is not None and is_known and inputs.ndim > 1 and inputs.numel():
-            taken = unit_sample(inputs, max(self.price.rows, MIN_SAMPLES), self.price.numbers)
-            self.activations.setdefault((self.current, name), []).append(taken.clone())
+            slot, taken = (name, -1 - self.current), unit_sample(inputs, max(self.price.rows, MIN_SAMPLES), self.price.numbers)
+            if inputs.numel() > SMALL or slot in self.overwritten:
+                taken = taken.clone()
+            else:
+                self.versions.append((slot, inputs, inputs._version))
+            self.activations.setdefault((self.current, name), []).append(taken)
 
     def _attention(self, scores: Scores) -> None:
         if self.is_open and self.current is not None:
             self.scores.setdefault(self.current, []).append(scores)
-
-    def timed(self, act: Callable[..., None], clock: Callable[[], float]) -> Callable[..., None]:
-        """Return the same callback, whose time is added to `seconds`."""
-
-        def run(*args: Any) -> None:
-            start = clock()
-            act(*args)
-            self.seconds += clock() - start
-
-        return run

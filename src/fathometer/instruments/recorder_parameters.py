@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fathometer.instruments.recorder_ranks import Ranks
@@ -28,15 +29,18 @@ class _Group:
     places: list[int] = field(default_factory=list)
 
 
-class TensorSizes(NamedTuple):
-    """One weight tensor at one step: root mean squares, and the relative errors of their squares; None is "not known"."""
+@dataclass(frozen=True, eq=False)
+class TensorTable:
+    """Weight tensors at one step: how many numbers each has, root mean squares ("weight", "gradient", "update"), and the
+    relative errors of their squares ("weight_error", "gradient_error"); -1 is "not known"."""
 
-    numel: int
-    weight: float
-    gradient: float | None
-    update: float | None
-    weight_error: float
-    gradient_error: float | None
+    numels: Mapping[str, int]
+    columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def row(self, name: str) -> dict[str, float | None]:
+        """Return what is known of one tensor."""
+        place = list(self.numels).index(name)
+        return {key: _known(float(column[place])) for key, column in self.columns.items()}
 
 
 class ParameterSamples:
@@ -92,7 +96,7 @@ class ParameterSamples:
     def vectors(self) -> dict[str, Tensor]:
         """Return, on the device, root mean squares and relative errors, one for each tensor in the order of the names.
 
-        What was not taken is NaN. With several processes the order is that of the model, and the numbers are those of all.
+        What was not taken is -1. With several processes the order is that of the model, and the numbers are those of all.
         """
         found = {key: list[Tensor]() for key in (*KINDS, "weight_error", "gradient_error")}
         for group in self.groups:
@@ -112,32 +116,43 @@ class ParameterSamples:
         found = {}
         for key in (*KINDS, "weight_error", "gradient_error"):
             vector = local[key].double() if key in local else zeros.new_zeros(len(self.names))
+            if not bool((vector >= 0).any()):
+                found[key] = torch.full_like(zeros, -1.0)
+                continue
             power = 1 if key.endswith("_error") else 2
             parts = zeros.index_add(0, place, vector**power * own.to(self.device))
             found[key] = (self.ranks.total(parts) / total) ** (1 / power)
         return found
 
-    def sorted_out(self, numbers: Mapping[str, Sequence[float]]) -> dict[str, TensorSizes]:
-        """Return what `vectors` held, once it is off the device, by the names of tensors."""
-        found = {}
-        for row, name in enumerate(self.numels if self.ranks.is_shared else self.names):
-            found[name] = TensorSizes(self.numels[name], **{key: values[row] for key, values in numbers.items()})
-        return found
+    def table(self, numbers: Mapping[str, NDArray[np.float64]]) -> TensorTable:
+        """Return what `vectors` held, once it is off the device."""
+        names = list(self.numels) if self.ranks.is_shared else self.names
+        return TensorTable({name: self.numels[name] for name in names}, numbers)
 
 
 def _of(group: _Group) -> dict[str, Tensor]:
-    """Return root mean squares, and the errors of the squares, one for each tensor of a group; NaN is "not taken"."""
+    """Return root mean squares, and the errors of the squares, one for each tensor of a group; -1 is "not taken"."""
     count = len(group.names)
     if group.weights is None or group.gradients is None:
-        unknown = torch.full((count,), torch.nan, device=group.parameters[0].device)
+        unknown = torch.full((count,), -1.0, device=group.parameters[0].device)
         return dict.fromkeys((*KINDS, "weight_error", "gradient_error"), unknown)
     share = group.weights.shape[1] / max(_local(group.parameters[0]).numel(), 1)
-    moved = torch.full_like(group.weights, torch.nan) if group.moved is None else group.moved - group.weights
-    taken = torch.cat([group.weights, group.gradients, moved])
-    parts = flat_moments(taken, min(share, 1.0))
+    moved = [] if group.moved is None else [group.moved - group.weights]
+    parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), min(share, 1.0))
     sizes = (parts["peak"] * parts["mean"].sqrt()).split(count)
+    update = sizes[2] if moved else torch.full_like(sizes[0], -1.0)
     errors = parts["error"].split(count)
-    return {**dict(zip(KINDS, sizes, strict=True)), "weight_error": errors[0], "gradient_error": errors[1]}
+    return {
+        "weight": sizes[0],
+        "gradient": sizes[1],
+        "update": update,
+        "weight_error": errors[0],
+        "gradient_error": errors[1],
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if value < 0 else value
 
 
 def _gradient_of(parameter: nn.Parameter) -> Tensor:

@@ -1,13 +1,16 @@
 """What one measured step showed, by depth point and by tensor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fathometer.depth_profile import COLUMNS, DepthProfile, Series
 from fathometer.instruments.depth_points import DepthPoints
-from fathometer.instruments.recorder_parameters import TensorSizes
+from fathometer.instruments.recorder_parameters import TensorTable
 
 # Columns of a reading that a profile does not have.
 OWN_COLUMNS = {"headroom": "largest activation over the largest number of its type, where that is float16"}
@@ -25,7 +28,7 @@ class Reading:
     points: tuple[str, ...]
     columns: Mapping[str, Series]
     errors: Mapping[str, Series] = field(default_factory=dict)
-    tensors: Mapping[str, TensorSizes] = field(default_factory=dict)
+    tensors: TensorTable = field(default_factory=lambda: TensorTable({}))
     facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
     @property
@@ -45,66 +48,84 @@ class Reading:
         """Return the same with more facts."""
         return replace(self, facts={**self.facts, **facts})
 
+    def without_tensors(self) -> "Reading":
+        """Return the same without the sizes of single tensors, which are many."""
+        return replace(self, tensors=TensorTable({}), errors={})
+
     def to_row(self, detail: bool = False) -> dict[str, Any]:
         """Return plain dictionaries and lists of rounded numbers; with `detail` errors and all tensors as well."""
         columns = {name: [_short(value) for value in series] for name, series in self.columns.items()}
         row = {"step": self.step, "columns": columns, "facts": dict(self.facts)}
         if detail:
             row["errors"] = {name: [_short(value) for value in series] for name, series in self.errors.items()}
-            row["tensors"] = {name: sizes._asdict() for name, sizes in self.tensors.items()}
+            row["tensors"] = {name: self.tensors.row(name) for name in self.tensors.numels}
         return row
 
 
-def parameter_columns(points: DepthPoints, tensors: Mapping[str, TensorSizes]) -> tuple[dict[str, Series], dict[str, Series]]:
+@dataclass(frozen=True, eq=False)
+class Homes:
+    """Which tensor lies in which depth point: pairs of (point, row of the table), and how many points there are."""
+
+    place: NDArray[np.intp]
+    row: NDArray[np.intp]
+    size: int
+
+
+def homes_of(points: DepthPoints, names: Iterable[str]) -> Homes:
+    """Return where the tensors of a table lie, which is the same in every step."""
+    listed = list(names)
+    held, rows = points.held(listed), {name: row for row, name in enumerate(listed)}
+    place = np.array([index for index, inside in enumerate(held) for _ in inside], dtype=np.intp)
+    row = np.array([rows[name] for inside in held for name in inside], dtype=np.intp)
+    return Homes(place, row, len(held))
+
+
+def parameter_columns(homes: Homes, table: TensorTable) -> tuple[dict[str, Series], dict[str, Series]]:
     """Return weights, their gradients (over the largest) and updates (over their weights) by depth point, and the errors."""
-    rows = [_together([tensors[name] for name in names]) for names in points.held(tensors)]
-    largest = max((row.gradient for row in rows if row.gradient is not None and isfinite(row.gradient)), default=None)
-    columns: dict[str, Series] = {
-        "weight": tuple(row.weight for row in rows),
-        "weight_gradient": tuple(_over(row.gradient, largest) for row in rows),
-        "update": tuple(_over(row.update, row.weight) for row in rows),
-    }
-    errors: dict[str, Series] = {
-        "weight": tuple(row.weight_error for row in rows),
-        "weight_gradient": tuple(row.gradient_error for row in rows),
-    }
-    return columns, errors
+    if not table.columns or not homes.size:
+        return {}, {}
+    place, row, size = homes.place, homes.row, homes.size
+    numel = np.array(list(table.numels.values()), dtype=np.float64)[row]
+
+    def mean_square(kind: str) -> NDArray[np.float64]:
+        """Return the mean square over all tensors that lie in each point; NaN where there is none that is known."""
+        sizes = table.columns[kind][row]
+        known = np.where(sizes == -1, 0.0, numel)
+        with np.errstate(all="ignore"):
+            energy, total = (np.bincount(place, weights, size) for weights in (known * sizes**2, known))
+            return np.where(total > 0, energy / total, -1.0)
+
+    def error(kind: str) -> NDArray[np.float64]:
+        """Return the relative error of that: tensors are sampled apart."""
+        with np.errstate(all="ignore"):
+            energy = numel * table.columns[kind][row] ** 2
+            variance = np.bincount(place, (energy * table.columns[f"{kind}_error"][row]) ** 2, size)
+            return np.sqrt(variance) / np.bincount(place, energy, size)
+
+    with np.errstate(all="ignore"):
+        weight, gradient, update = (mean_square(kind) for kind in ("weight", "gradient", "update"))
+        largest = np.max(gradient[np.isfinite(gradient)], initial=0.0)
+        columns = {
+            "weight": np.where(weight < 0, np.nan, np.sqrt(weight)),
+            "weight_gradient": np.where((gradient < 0) | (largest == 0), np.nan, np.sqrt(gradient / largest)),
+            "update": np.where((update < 0) | (weight <= 0), np.nan, np.sqrt(update / weight)),
+        }
+    errors = {"weight": error("weight"), "weight_gradient": error("gradient")}
+    return _series(columns), _series(errors)
 
 
-def gradient_norm(tensors: Mapping[str, TensorSizes]) -> float | None:
+def gradient_norm(table: TensorTable) -> float | None:
     """Return the length of the gradient of all weight matrices, from their samples."""
-    squares = [sizes.numel * sizes.gradient**2 for sizes in tensors.values() if sizes.gradient is not None]
-    return sum(squares) ** 0.5 if squares else None
+    if "gradient" not in table.columns or not len(table.numels):
+        return None
+    sizes = table.columns["gradient"]
+    with np.errstate(all="ignore"):
+        squares = np.array(list(table.numels.values()), dtype=np.float64) * sizes**2
+    return None if (sizes == -1).all() else float(np.sqrt(squares[sizes != -1].sum()))
 
 
-class _Together(NamedTuple):
-    """Root mean squares over all tensors of a point, and relative standard errors of the squares: tensors are sampled apart."""
-
-    weight: float | None = None
-    gradient: float | None = None
-    update: float | None = None
-    weight_error: float | None = None
-    gradient_error: float | None = None
-
-
-def _together(sizes: Sequence[TensorSizes]) -> _Together:
-    if not sizes:
-        return _Together()
-    means = list[float | None]()
-    for kind in ("weight", "gradient", "update"):
-        known = [(one.numel, value) for one in sizes if (value := getattr(one, kind)) is not None]
-        total = sum(count for count, _ in known)
-        means.append((sum(count * value * value for count, value in known) / total) ** 0.5 if total else None)
-    errors = list[float | None]()
-    for kind in ("weight", "gradient"):
-        parts = [(one.numel * getattr(one, kind) ** 2, getattr(one, f"{kind}_error")) for one in sizes if getattr(one, kind)]
-        energy = sum(part for part, _ in parts)
-        errors.append(sum((part * (error or 0.0)) ** 2 for part, error in parts) ** 0.5 / energy if energy else None)
-    return _Together(*means, *errors)
-
-
-def _over(number: float | None, base: float | None) -> float | None:
-    return number / base if number is not None and base else None
+def _series(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, Series]:
+    return {name: tuple(None if value != value else value for value in column.tolist()) for name, column in columns.items()}
 
 
 def _short(value: float | None) -> float | None:

@@ -1,11 +1,12 @@
 """Statistics of many samples at once, kept on their device."""
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fathometer.instruments.geometry import MIN_SAMPLES
@@ -94,14 +95,12 @@ class Tray:
         self._sizes.append((key, vector.numel()))
         self._parts.append(vector.reshape(-1).to(torch.float32))
 
-    def whole(self) -> Tensor:
-        """Return everything as one vector on the device."""
-        return torch.cat(self._parts) if self._parts else torch.empty(0)
-
-    def sorted_out(self, numbers: Sequence[float]) -> dict[Any, list[float]]:
-        """Return the numbers of that vector by key again."""
-        found, place = dict[Any, list[float]](), 0
+    def sorted_out(self) -> dict[Any, NDArray[np.float64]]:
+        """Move everything off the device as one vector, and return it by key again."""
+        whole = torch.cat(self._parts) if self._parts else torch.empty(0)
+        numbers = whole.cpu().numpy().astype(np.float64)
+        found, place = dict[Any, NDArray[np.float64]](), 0
         for key, size in self._sizes:
-            found[key] = list(numbers[place : place + size])
+            found[key] = numbers[place : place + size]
             place += size
         return found
