@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only bench bench-many bench-train readme causes clean
+.PHONY: demo test test-all test-all-only bench bench-many bench-train bench-watch readme causes clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -28,6 +28,9 @@ bench-many: $(READY)    ## a grid of networks as stacks, against a loop
 
 bench-train: $(READY)   ## tokens a second, against a plain loop and Hugging Face
 	$(BIN)/python -m benchmarks training
+
+bench-watch: $(READY)   ## what watching costs, and whether it warns in time
+	$(BIN)/python -m benchmarks watch watch_faults
 
 readme: $(READY)        ## write the generated tables of the README anew
 	$(BIN)/python -m tests.house.readme

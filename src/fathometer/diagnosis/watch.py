@@ -47,7 +47,7 @@ class Watch:
         self._fresh: list[Alert] = []
         self._clock: float | None = None
         self._late = 0.0  # seconds that reading the last step took, after it was told
-        self._is_open = self._is_waiting = False
+        self.is_open = self._is_waiting = False
         self._close_until = 0
 
     def __enter__(self) -> "Watch":
@@ -59,14 +59,14 @@ class Watch:
                 "End the `with` block of the other one first, or read that one",
             )
         vars(model)[MARK] = True
-        self._is_open = True
+        self.is_open = True
         if self.recorder.ranks.is_first:
             self.sink.begin({"model": type(model).__name__, "price": self.recorder.price.name, "budget": self.meter.budget})
         self._prepare()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
-        self._is_open = False
+        self.is_open = False
         vars(self.recorder.inner).pop(MARK, None)
         self.recorder.when_moved = None
         self.recorder.let_go()
@@ -111,13 +111,14 @@ class Watch:
         """Return whether an alert came that was to stop the run."""
         return any(alert.name in self.stop_on for alert in self.alerts)
 
-    def step(self, loss: Tensor | float, batch: Any = None) -> tuple[Alert, ...]:
+    def step(self, loss: Tensor | float | None, batch: Any = None) -> tuple[Alert, ...]:
         """Say that a step is done, or all but the optimizer's part of it, and return the alerts that are new.
 
         Called once for each step of the optimizer, after the backward pass; with accumulation, `loss` is the mean over the
-        parts. With the `batch`, (inputs, targets) or a dictionary, a jump of the loss can be laid at the data's door.
+        parts; None where it is not known. With the `batch`, (inputs, targets) or a dictionary, a jump of the loss can be laid
+        at the data's door.
         """
-        if not self._is_open:
+        if not self.is_open:
             raise ModelError("This watch is closed", "It watches inside its `with` block", "with fm.watch(model) as watch: …")
         if self._is_waiting:  # the optimizer did not move: a scaler passed over the step
             self._complete()
@@ -125,7 +126,8 @@ class Watch:
         was_measured, now = self.recorder.is_armed, perf_counter()
         self.meter.add(None if self._clock is None else now - self._clock - self._late, was_measured)
         self._clock, self._late = now, 0.0
-        self._mailbox.post(self.steps, loss)
+        if loss is not None:
+            self._mailbox.post(self.steps, loss)
         self._read_losses(batch=batch)
         if was_measured and self.recorder.optimizers and not self.recorder.has_moved:
             self._is_waiting, self.recorder.when_moved = True, self._complete
@@ -141,7 +143,7 @@ class Watch:
 
     def _prepare(self) -> None:
         """Arm the recorder if the next step is to be measured."""
-        if self._is_open and self._is_due(self.steps + 1):
+        if self.is_open and self._is_due(self.steps + 1):
             self.recorder.arm()
 
     def _complete(self) -> None:
@@ -183,7 +185,7 @@ class Watch:
 
     def _averaged(self) -> list[tuple[int, float]]:
         """Return the mean over the processes of the losses since the last measured step."""
-        if not self._is_open:
+        if not self.is_open:
             return []  # at the end of the block others may be gone
         values = torch.tensor([loss for _, loss in self._unread], device=self.recorder.parameters.device)
         means = self.recorder.ranks.mean(values).tolist()

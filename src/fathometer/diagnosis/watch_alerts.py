@@ -119,7 +119,8 @@ class Alert:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Alert":
         """Return the alert that `to_dict` wrote."""
-        return cls(**{**table, "points": tuple(table["points"])})
+        words = (table["name"], table["step"], table["sentence"], table["gravity"], tuple(table["points"]))
+        return cls(*words, table["number"], table["limit"], table["facts"])
 
 
 def known_alerts(names: object) -> tuple[str, ...]:

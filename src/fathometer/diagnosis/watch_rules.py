@@ -71,12 +71,18 @@ def dead_units(trail: Trail) -> Alert | None:
         return None
     first = next(reading.columns["dead"] for reading in trail.readings if "dead" in reading.columns)
     last = trail.readings[-1].columns["dead"]
-    pairs = [(now, now - before, place) for place, (before, now) in enumerate(zip(first, last, strict=True)) if now and before is not None]
+    pairs = [
+        (now, now - before, place)
+        for place, (before, now) in enumerate(zip(first, last, strict=True))
+        if now and before is not None
+    ]
     share, grown, place = max((pair for pair in pairs if pair[1] >= DEAD_GROWN), default=(0.0, 0.0, 0))
     if share < DEAD:
         return None
     point = trail.points[place]
-    sentence = f"{share:.0%} of the units in {point} that were looked at are 0 for every sample; at first {share - grown:.0%} were."
+    sentence = (
+        f"{share:.0%} of the units in {point} that were looked at are 0 for every sample; at first {share - grown:.0%} were."
+    )
     return _alert(trail, "dead_units", sentence, share, DEAD, point)
 
 
@@ -151,7 +157,9 @@ def _grown(trail: Trail, name: str, columns: tuple[str, str], limits: tuple[floa
     if not sizes or first is None or sizes[-1] < limits[0] or sizes[-1] < limits[1] * first:
         return None
     place = list(trail.readings[-1].columns[columns[1]]).index(sizes[-1])
-    return _alert(trail, name, f"{words} {sizes[-1]:.3g}; at first it was {first:.3g}.", sizes[-1], limits[0], trail.points[place])
+    return _alert(
+        trail, name, f"{words} {sizes[-1]:.3g}; at first it was {first:.3g}.", sizes[-1], limits[0], trail.points[place]
+    )
 
 
 def _alert(trail: Trail, name: str, sentence: str, number: float, limit: float, point: str | None = None) -> Alert:

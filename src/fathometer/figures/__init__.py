@@ -3,6 +3,7 @@
 from fathometer.figures.beside import beside
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
+from fathometer.figures.heatmap import heat_colour, heat_levels, heat_text
 from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
@@ -10,4 +11,17 @@ from fathometer.figures.small_multiples import small_multiples
 from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
-__all__ = ["beside", "depth_chart", "loss_chart", "number_text", "probe_chart", "save", "small_multiples", "sparkline", "spec"]
+__all__ = [
+    "beside",
+    "depth_chart",
+    "heat_colour",
+    "heat_levels",
+    "heat_text",
+    "loss_chart",
+    "number_text",
+    "probe_chart",
+    "save",
+    "small_multiples",
+    "sparkline",
+    "spec",
+]

@@ -62,7 +62,8 @@ class StepRecorder:
             self._trace = Recorder()
             self._hooks.enter_context(listen(self.inner, on_enter=self._first_enter, on_call=self._first_leave))
         else:
-            enters = dict.fromkeys(one.enter for one in self.points.points) if self.price.hears else {}
+            is_told = self.price.hears and not self.listener.is_row
+            enters = dict.fromkeys(one.enter for one in self.points.points) if is_told else {}
             leaves = dict.fromkeys(one.leave for one in self.points.points)
             on_enter = {name: partial(self.listener.enter, name) for name in enters}
             on_leave = {name: partial(self.listener.leave, name) for name in leaves}
@@ -82,6 +83,7 @@ class StepRecorder:
     def finish(self, step: int, stay: bool = False) -> Reading:
         """Return what the step showed, and let go unless the next one is measured as well (`stay`)."""
         self._ear.close()
+        self.listener.collect()
         points = self.points or DepthPoints((), "layers")
         tray = count(self.listener, [(one.leave, one.stop) for one in points.points], self.price, self.ranks)
         for kind, vector in self.parameters.vectors().items():

@@ -47,14 +47,10 @@ def columns_of(numbers: Mapping[tuple[str, tuple[int, ...], str], list[float]], 
                     found[place] = value
         return found
 
-    def moment(what: str) -> Series:
-        pairs = zip(column(what, "peak"), column(what, "mean"), strict=True)
-        return tuple(None if peak is None or mean is None else peak * peak * mean for peak, mean in pairs)
-
-    gradient, spread = moment("gradient"), _known(column("signal", "spread"))
+    gradient, spread = column("gradient", "mean"), _known(column("signal", "spread"))
     last = next((value for value in reversed(gradient) if value), None)
     columns = {
-        "signal": moment("signal"),
+        "signal": tuple(column("signal", "mean")),
         "gradient": tuple(None if value is None or last is None else value / last for value in gradient),
         "spread": spread,
         "correlation": tuple(None if value is None else 1 - value for value in spread),

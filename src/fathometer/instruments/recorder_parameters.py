@@ -28,6 +28,11 @@ class _Group:
     views: list[Tensor] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
 
+    @property
+    def is_plain(self) -> bool:
+        """Return whether all lie in one piece on this process, so that a view of them stays good."""
+        return all(type(parameter.data) is Tensor and parameter.is_contiguous() for parameter in self.parameters)
+
 
 @dataclass(frozen=True, eq=False)
 class TensorTable:
@@ -69,8 +74,7 @@ class ParameterSamples:
         for group in self.groups:
             if chosen is None or any(id(parameter) in chosen for parameter in group.parameters):
                 group.weights = self._weights(group)
-                taken = [flat_sample(_local(_gradient_of(parameter)), self.numbers) for parameter in group.parameters]
-                gradients = torch.cat(taken).view(len(taken), -1).float()
+                gradients = self._gradients(group)
                 group.gradients = gradients if scale is None else gradients / scale
 
     @torch.no_grad()
@@ -80,12 +84,25 @@ class ParameterSamples:
             if group.weights is not None:
                 group.moved = self._weights(group)
 
+    def _gradients(self, group: _Group) -> Tensor:
+        """Return some of each gradient, at the places of the weight; 0 where there is none."""
+        taken = list[Tensor]()
+        for parameter, view in zip(group.parameters, group.views, strict=True):
+            gradient = parameter.grad
+            if gradient is None:
+                taken.append(torch.zeros_like(view))
+            elif type(gradient) is Tensor and gradient.is_contiguous():
+                taken.append(torch.as_strided(gradient, view.shape, view.stride()))
+            else:
+                taken.append(flat_sample(_local(gradient), self.numbers))
+        return torch.cat(taken).view(len(taken), -1).float()
+
     def _weights(self, group: _Group) -> Tensor:
         """Return some of each weight; the views are made anew where a weight has another place in memory than before."""
-        places = [_local(parameter).data_ptr() for parameter in group.parameters]
-        if places != group.places:
+        places = [parameter.data_ptr() for parameter in group.parameters] if group.is_plain else []
+        if places != group.places or not places:
             group.views = [flat_sample(_local(parameter), self.numbers) for parameter in group.parameters]
-            group.places = places if all(_local(parameter).is_contiguous() for parameter in group.parameters) else []
+            group.places = places
         return torch.cat(group.views).view(len(group.views), -1).float()
 
     def clear(self) -> None:
@@ -139,7 +156,7 @@ def _of(group: _Group) -> dict[str, Tensor]:
     share = group.weights.shape[1] / max(_local(group.parameters[0]).numel(), 1)
     moved = [] if group.moved is None else [group.moved - group.weights]
     parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), min(share, 1.0))
-    sizes = (parts["peak"] * parts["mean"].sqrt()).split(count)
+    sizes = parts["mean"].sqrt().split(count)
     update = sizes[2] if moved else torch.full_like(sizes[0], -1.0)
     errors = parts["error"].split(count)
     return {
@@ -153,10 +170,6 @@ def _of(group: _Group) -> dict[str, Tensor]:
 
 def _known(value: float) -> float | None:
     return None if value < 0 else value
-
-
-def _gradient_of(parameter: nn.Parameter) -> Tensor:
-    return torch.zeros_like(parameter.detach()) if parameter.grad is None else parameter.grad
 
 
 def _local(tensor: Tensor) -> Tensor:

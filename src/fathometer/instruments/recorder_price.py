@@ -23,8 +23,8 @@ class Price:
 
 
 PRICES: dict[str, Price] = {
-    "economy": Price("economy", rows=16, numbers=512, hears=False, rank=False),
-    "standard": Price("standard", rows=32, numbers=1024, hears=True, rank=True),
+    "economy": Price("economy", rows=16, numbers=256, hears=False, rank=False),
+    "standard": Price("standard", rows=32, numbers=512, hears=True, rank=True),
     "full": Price("full", rows=64, numbers=16_384, hears=True, rank=True, score_rows=256),
 }
 

@@ -55,7 +55,7 @@ class Reading:
     def to_row(self, detail: bool = False) -> dict[str, Any]:
         """Return plain dictionaries and lists of rounded numbers; with `detail` errors and all tensors as well."""
         columns = {name: [_short(value) for value in series] for name, series in self.columns.items()}
-        row = {"step": self.step, "columns": columns, "facts": dict(self.facts)}
+        row: dict[str, Any] = {"step": self.step, "columns": columns, "facts": dict(self.facts)}
         if detail:
             row["errors"] = {name: [_short(value) for value in series] for name, series in self.errors.items()}
             row["tensors"] = {name: self.tensors.row(name) for name in self.tensors.numels}

@@ -16,31 +16,33 @@ Parts = dict[str, Float[Tensor, "point"]]
 _TINY = 1e-30
 
 
-def moments(samples: Samples, share: tuple[float, float] = (0.0, 0.0)) -> Parts:
-    """Return, for each point, the largest size, the mean square over that size squared, and its relative standard error.
+def moments(samples: Samples) -> Parts:
+    """Return, for each point, the mean square and its relative standard error.
 
-    Both together do not underflow in float32 where the mean square itself would. The error takes rows and units as drawn at
-    random: (variance of row means)/rows + (variance of unit means)/units, each less what was seen, `share`, of all there are.
+    The error takes samples and units as drawn at random: (variance of row means)/rows + (variance of unit means)/units.
     """
-    peak = samples.abs().amax(dim=(1, 2))
-    squares = (samples / peak.clamp(min=_TINY)[:, None, None]).square()
+    squares = _wide(samples).square_()
     mean = squares.mean(dim=(1, 2))
     _, rows, units = samples.shape
     between = squares.new_zeros(len(samples))
     if rows > 1:
-        between = between + squares.mean(dim=2).var(dim=1) * (1 - share[0]) / rows
+        between = between + squares.mean(dim=2).var(dim=1) / rows
     if units > 1:
-        between = between + squares.mean(dim=1).var(dim=1) * (1 - share[1]) / units
-    return {"peak": peak, "mean": mean, "error": between.sqrt() / mean.clamp(min=_TINY)}
+        between = between + squares.mean(dim=1).var(dim=1) / units
+    return {"mean": mean, "error": between.sqrt_() / mean}
 
 
 def flat_moments(samples: Float[Tensor, "point unit"], share: float = 0.0) -> Parts:
-    """Return the same for samples without rows: the error is sqrt((kurtosis - 1)/n), less what was seen."""
-    peak = samples.abs().amax(dim=1)
-    squares = (samples / peak.clamp(min=_TINY)[:, None]).square()
+    """Return the same for samples without rows: the error is sqrt((kurtosis - 1)/n), less what was seen of all, `share`."""
+    squares = _wide(samples).square_()
     mean = squares.mean(dim=1)
-    excess = (squares.square().mean(dim=1) / mean.square().clamp(min=_TINY) - 1).clamp(min=0)
-    return {"peak": peak, "mean": mean, "error": (excess * (1 - share) / samples.shape[1]).sqrt()}
+    excess = squares.square_().mean(dim=1) / mean.square() - 1
+    return {"mean": mean, "error": (excess.clamp_(min=0) * ((1 - share) / samples.shape[1])).sqrt_()}
+
+
+def _wide(samples: Tensor) -> Tensor:
+    """Return a copy in which squares of small gradients do not underflow (where the device has such numbers)."""
+    return samples.to(torch.float32 if samples.device.type == "mps" else torch.float64, copy=True)
 
 
 def directions(samples: Samples) -> Parts:
@@ -93,12 +95,12 @@ class Tray:
     def put(self, key: Any, vector: Tensor) -> None:
         """Add a vector."""
         self._sizes.append((key, vector.numel()))
-        self._parts.append(vector.reshape(-1).to(torch.float32))
+        self._parts.append(vector.reshape(-1))
 
     def sorted_out(self) -> dict[Any, NDArray[np.float64]]:
         """Move everything off the device as one vector, and return it by key again."""
         whole = torch.cat(self._parts) if self._parts else torch.empty(0)
-        numbers = whole.cpu().numpy().astype(np.float64)
+        numbers = whole.cpu().double().numpy()
         found, place = dict[Any, NDArray[np.float64]](), 0
         for key, size in self._sizes:
             found[key] = numbers[place : place + size]

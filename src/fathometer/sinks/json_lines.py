@@ -31,7 +31,7 @@ class JsonLines:
         """Say what the run is; raise `TargetError` where nothing can be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            cut = self.path.exists() and not self.path.read_bytes()[-1:] in (b"", b"\n")
+            cut = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as problem:
             raise TargetError(

@@ -26,7 +26,10 @@ class TensorBoardSink:
         """Open the events; raise `TargetError` where TensorBoard is not installed."""
         try:
             writer = import_module("tensorboard.summary.writer.event_file_writer")
-            self._protos = import_module("tensorboard.compat.proto.event_pb2"), import_module("tensorboard.compat.proto.summary_pb2")
+            self._protos = (
+                import_module("tensorboard.compat.proto.event_pb2"),
+                import_module("tensorboard.compat.proto.summary_pb2"),
+            )
         except ImportError:
             raise missing("tensorboard") from None
         self._writer = writer.EventFileWriter(str(self.folder))
