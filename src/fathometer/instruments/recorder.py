@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -119,7 +120,7 @@ class StepRecorder:
 
     def _first_leave(self, call: Call) -> None:
         if self._trace is not None and self.listener.is_open:
-            self._trace.leave(call)
+            self._trace.leave(replace(call, index=self.listener.left.get(call.name, 0)))  # earlier passes do not count
         self.listener.leave(call.name, call.output)
 
     def _before(self, optimizer: torch.optim.Optimizer) -> None:
