@@ -17,6 +17,8 @@ from benchmarks.many import many, many_processes
 from benchmarks.preflight_cost import preflight_cost
 from benchmarks.trained import trained
 from benchmarks.training import training
+from benchmarks.watch import watch
+from benchmarks.watch_faults import watch_faults
 from benchmarks.zoo.score import zoo_score
 from benchmarks.zoo.table import zoo_truth
 from fathometer.json_text import dump
@@ -37,6 +39,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "preflight_cost": preflight_cost,
     "trained": trained,
     "training": training,
+    "watch": watch,
+    "watch_faults": watch_faults,
     "zoo_score": zoo_score,
     "zoo_truth": zoo_truth,
 }

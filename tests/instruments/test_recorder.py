@@ -1,6 +1,7 @@
 """What a measured step says is what plain statistics on whole tensors say."""
 
 from collections.abc import Callable
+from functools import partial
 from math import log
 
 import pytest
@@ -53,6 +54,16 @@ def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tenso
     optimizer.zero_grad()
     F.cross_entropy(model(inputs), targets).backward()
     optimizer.step()
+
+
+def scaled_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, inputs: Tensor, targets: Tensor
+) -> None:
+    """Take one step with a scaled loss."""
+    optimizer.zero_grad()
+    scaler.scale(F.cross_entropy(model(inputs), targets)).backward()
+    scaler.step(optimizer)
+    scaler.update()
 
 
 def twin(model: nn.Sequential, rate: float, inputs: Tensor, targets: Tensor) -> dict[str, list[float]]:

@@ -9,7 +9,10 @@ from torch.nn import functional as F
 from fathometer.instruments.recorder import StepRecorder
 from fathometer.instruments.recorder_price import PRICES
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, in its compiler
+pytestmark = [  # torch's own, in its compiler
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+]
 
 
 class Block(nn.Module):

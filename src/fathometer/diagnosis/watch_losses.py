@@ -11,6 +11,7 @@ SPIKE_DEVIATIONS, SPIKE_WINDOW = 7.0, 1000
 SHORT_WINDOW, FEWEST = 48, 12  # steps that a sudden jump is held against, and how many of them there must be
 JUMP_DEVIATIONS, JUMP = 6.0, 1.3  # a jump is this many deviations off, and this many times the middle of the last losses
 MOST_IN_A_ROW = 6  # jumps; after so many this is how the run is
+NOTABLE = 0.05  # of the first losses: what is less is noise of a task that is learnt
 NOISE = 0.02  # log units: less noise than this is taken as this much
 CLIMB, CLIMB_STEPS, CLIMB_DEVIATIONS = 1.2, 16, 4.0  # the mean of so many steps over the least such mean so far
 
@@ -96,6 +97,7 @@ class LossHistory:
         self._recent = deque[float](maxlen=CLIMB_STEPS)
         self._least: tuple[float, float] | None = None  # mean and deviation of the logs of the best steps so far
         self._jumps_in_a_row = 0
+        self._firsts = list[float]()
 
     def add(self, loss: float) -> Jump | None:
         """Add a loss; return the jump if it is one."""
@@ -103,6 +105,8 @@ class LossHistory:
         self.last = loss
         if not isfinite(loss) or loss <= 0:
             return None
+        if len(self._firsts) < FEWEST:
+            self._firsts.append(loss)
         value, jump = log(loss), None
         if len(self._usual) >= FEWEST:
             jump = self._jump(value)
@@ -119,8 +123,12 @@ class LossHistory:
         middle = median(self._usual)
         deviation = max(1.4826 * median(abs(one - middle) for one in self._usual), NOISE)  # as a Gaussian's, by its quartiles
         off = (value - middle) / deviation
-        is_jump = off >= JUMP_DEVIATIONS and value - middle > log(JUMP)
+        is_jump = off >= JUMP_DEVIATIONS and value - middle > log(JUMP) and exp(value) - exp(middle) > self._notable
         return Jump(exp(value), exp(middle), off) if is_jump else None
+
+    @property
+    def _notable(self) -> float:
+        return NOTABLE * max(self._firsts)
 
     def _note_least(self) -> None:
         if len(self._recent) == CLIMB_STEPS:
@@ -136,4 +144,5 @@ class LossHistory:
             return None
         rise = sum(self._recent) / CLIMB_STEPS - self._least[0]
         is_climb = rise > log(CLIMB) and rise > CLIMB_DEVIATIONS * self._least[1] / sqrt(CLIMB_STEPS)
-        return exp(rise) if is_climb else None
+        is_notable = exp(self._least[0]) * (exp(rise) - 1) > self._notable
+        return exp(rise) if is_climb and is_notable else None

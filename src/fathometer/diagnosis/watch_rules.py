@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from math import isfinite
 
+import numpy as np
+
 from fathometer.diagnosis.limits import UPDATE_LARGE
 from fathometer.diagnosis.watch_alerts import Alert
 from fathometer.diagnosis.watch_trail import Trail, first_movers
@@ -10,9 +12,11 @@ from fathometer.diagnosis.watch_trail import Trail, first_movers
 # Where the limits come from: `python -m benchmarks watch_faults`, on the runs that it calls "develop".
 LOGITS, LOGITS_GROWN = 12.0, 4.0  # root mean square around the mean, and how many times the first reading
 ENTROPY, ENTROPY_LOST = 0.15, 0.4  # of the sharpest head in the middle block, and how much it has lost
-UPDATE_GROWN, UPDATE_FROM = 4.0, 0.03  # times the run's own middle, and from which size on that is told
+UPDATE_GROWN, UPDATE_FROM = 2.0, 0.03  # times the middle of the last `RECENT` readings, and from which size on that is told
+LAYER_GROWN, LAYER_FROM = 2.5, 0.03  # the same for one layer against its own past
+RECENT = 12
 DEAD, DEAD_GROWN = 0.6, 0.3  # share of the units of a block, and how much of it was alive at first
-SIGNAL_GROWN = 1e4  # mean square at the last point over its first reading
+SIGNAL_GROWN, BACK = 30.0, 10  # mean square at the last point over its largest so many readings ago and before
 GRADIENT_GROWN, FEW = 10.0, 8  # times the largest of the run's past; readings that make a past
 HEADROOM, HEADROOM_GROWN = 1 / 16, 4.0
 SPREAD_LOST = 1e-3  # spread of the samples at the last point over the first reading
@@ -35,18 +39,35 @@ def non_finite(trail: Trail) -> Alert | None:
 
 
 def update_size(trail: Trail) -> Alert | None:
-    """Find steps that are too large for the weights, by the limit of the preflight or against the run's own past."""
+    """Find steps that are, twice in a row, too large for the weights: by the preflight's limit, or against the run's own past."""
     sizes = trail.series("update")
-    if len(sizes) < 2:
+    if len(sizes) < FEW + 2:  # the first steps of Adam are large, and do no harm
         return None
-    now, past = sizes[-1], sorted(sizes[:-1])
+    now, past = min(sizes[-2:]), sorted(sizes[:-2][-RECENT:])
     usual = past[len(past) // 2]
     sentence = f"In the middle layer one step moves the weights by {now:.2g} of their size"
-    if now >= UPDATE_LARGE.at_risk and sizes[-2] >= UPDATE_LARGE.at_risk:
+    if now >= UPDATE_LARGE.at_risk:
         return _alert(trail, "update_size", f"{sentence}; about 0.001 is usual.", now, UPDATE_LARGE.at_risk)
-    if len(past) >= FEW and now >= max(UPDATE_GROWN * usual, UPDATE_FROM):
+    if now >= max(UPDATE_GROWN * usual, UPDATE_FROM):
         return _alert(trail, "update_size", f"{sentence}, {now / usual:.2g} times as much as before.", now, UPDATE_GROWN * usual)
-    return None
+    return _one_update(trail)
+
+
+def _one_update(trail: Trail) -> Alert | None:
+    """Find one layer whose steps are, twice in a row, far larger than they were."""
+    table = trail.table("update", FEW + RECENT)
+    if len(table) < FEW + 2:
+        return None
+    past, now = np.sort(table[:-2], axis=0), table[-2:].min(axis=0)
+    usual = past[len(past) // 2]
+    with np.errstate(all="ignore"):
+        grown = np.where((now >= LAYER_FROM) & (usual > 0), now / usual, 0.0)
+    place = int(np.argmax(np.nan_to_num(grown)))
+    if not grown[place] >= LAYER_GROWN:
+        return None
+    point = trail.points[place]
+    sentence = f"One step moves the weights of {point} by {now[place]:.2g} of their size, {grown[place]:.2g} times as much as before."
+    return _alert(trail, "update_size", sentence, float(now[place]), float(LAYER_GROWN * usual[place]), point)
 
 
 def attention_logit_growth(trail: Trail) -> Alert | None:
@@ -88,11 +109,14 @@ def dead_units(trail: Trail) -> Alert | None:
 
 def exploding_signal(trail: Trail) -> Alert | None:
     """Find activations at the end that have grown far beyond what they were."""
-    ends, first = trail.series("signal"), trail.at_first("signal")
-    if not ends or not first or not ends[-1] > SIGNAL_GROWN * first:
+    ends = trail.series("signal")
+    if len(ends) < FEW + BACK:
         return None
-    sentence = f"The mean square of the last activations is {ends[-1] / first:.2g} times what it was."
-    return _alert(trail, "exploding_signal", sentence, ends[-1] / first, SIGNAL_GROWN)
+    most = max(ends[:-BACK])
+    if not most or not ends[-1] > SIGNAL_GROWN * most:
+        return None
+    sentence = f"The mean square of the last activations is {ends[-1] / most:.2g} times the largest that it was {BACK} readings ago."
+    return _alert(trail, "exploding_signal", sentence, ends[-1] / most, SIGNAL_GROWN)
 
 
 def overflow_ahead(trail: Trail) -> Alert | None:

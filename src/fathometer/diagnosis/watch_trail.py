@@ -13,7 +13,8 @@ from fathometer.instruments.recorder_reading import Reading
 
 KEPT, PAST = 200, 50  # measured steps that are kept whole, and of which single numbers make the past
 FEWEST = 4  # readings that a change is held against
-NOISE = 0.15  # log units: a change smaller than this is sampling, whatever the past was like
+# Log units that are noise of any run, by column: of weights always the same ones are looked at.
+NOISE = {"weight": 0.03, "update": 0.15, "attention_logits": 0.1, "signal": 0.1, "gradient": 0.2}
 MOVED = 4.0  # deviations from its own past at which a layer has moved
 # What says of one layer alone that it has moved; of signal and gradient it is the step from layer to layer.
 LOCAL = ("update", "weight", "attention_logits")
@@ -118,7 +119,7 @@ def first_movers(trail: Trail, most: int = 3) -> list[Mover]:
     for name, table in columns:
         if len(table) <= FEWEST:
             continue
-        off = deviations(table)
+        off = deviations(table, NOISE[name])
         for point in range(table.shape[1]):
             start = _lasting(off[:, point])
             if start is not None:
@@ -127,8 +128,11 @@ def first_movers(trail: Trail, most: int = 3) -> list[Mover]:
     return _each_once(sorted(found, key=lambda row: row[:2]), most)
 
 
-def deviations(table: Table) -> Table:
-    """Return how far each number is from the middle of those before it in its column, over their deviation by quartiles."""
+def deviations(table: Table, noise: float) -> Table:
+    """Return how far each number is from the middle of those before it in its column, over their deviation by quartiles.
+
+    That is at least `noise`.
+    """
     off = np.full_like(table, np.nan)
     with catch_warnings(), np.errstate(all="ignore"):
         simplefilter("ignore", RuntimeWarning)  # of columns in which nothing is known
@@ -136,7 +140,7 @@ def deviations(table: Table) -> Table:
             past = table[:row]
             middle = np.nanmedian(past, axis=0)
             spread = 1.4826 * np.nanmedian(np.abs(past - middle), axis=0)
-            off[row] = (table[row] - middle) / np.maximum(spread, NOISE)
+            off[row] = (table[row] - middle) / np.maximum(spread, noise)
     return off
 
 

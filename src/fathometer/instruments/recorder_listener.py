@@ -145,7 +145,7 @@ class RecorderListener:
         return row_sample(tensor, self.price.rows, self.price.numbers, self.batch_size)
 
     def _units(self, tensor: Tensor) -> Tensor:
-        return unit_sample(tensor, max(self.price.rows, MIN_SAMPLES), self.price.numbers)
+        return unit_sample(tensor, max(2 * self.price.rows, MIN_SAMPLES), 4 * self.price.numbers)  # a rare unit is not dead
 
     def hearers(self) -> dict[Any, Hearer]:
         """Return what is heard inside blocks, function by function."""
