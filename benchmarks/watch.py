@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fathometer.diagnosis.watch import Watch, watch as watch_run
+from fathometer.diagnosis.watch import Watch
+from fathometer.diagnosis.watch import watch as watch_run
 from fathometer.networks import build
 from fathometer.spec import Transformer
 
@@ -108,16 +109,13 @@ def _row(name: str, make: Callable[[], tuple[nn.Module, Any, int]], price: str) 
 def _rounds(loop: Loop, price: str) -> list[tuple[float, ...]]:
     """Return (bare, idle, first measured, measured again) for each round."""
     state = {"on": False, "stay": False}
-    found = []
     with watch_run(loop.model, loop.optimizer, every=lambda step: state["on"], price=price) as seen:
         state["on"] = True
         loop.step(seen)  # arms the next …
         loop.step(seen)  # … which looks for depth
         state["on"] = False
         loop.step(seen)
-        for _ in range(loop.rounds):
-            found.append(_round(loop, seen, state))
-    return found
+        return [_round(loop, seen, state) for _ in range(loop.rounds)]
 
 
 def _round(loop: Loop, seen: Watch, state: dict[str, bool]) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ import fathometer as fm
 from fathometer.diagnosis.watch_cost import CostMeter
 from fathometer.diagnosis.watch_flight import read_flight
 from fathometer.diagnosis.watch_losses import LossHistory, SpikeCounter, spike_score
-from fathometer.errors import FathometerError, ModelError, SpecError, TargetError
+from fathometer.errors import ModelError, SpecError, TargetError
 from fathometer.instruments.recorder_schedule import every_nth, log_spaced
 from fathometer.records import Asked
 from fathometer.sinks import read_run_record
@@ -136,8 +136,6 @@ def test_wrong_wishes_are_refused() -> None:
             watch.step(step(model, optimizer, batch(0)))
     with pytest.raises(ModelError, match="moves no parameter"):
         fm.watch(model, loop()[1])
-    with pytest.raises(FathometerError, match="nn.Module"):
-        fm.watch("mlp-5")  # pyrefly: ignore[bad-argument-type]
     assert not any("fathometer" in name for name in vars(model))
 
 
@@ -183,7 +181,7 @@ def test_a_step_that_the_scaler_passes_over_is_not_judged() -> None:
     model, optimizer = loop()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
     with fm.watch(model, optimizer, every=1) as watch:
-        for at in range(8):
+        for at in range(30):
             optimizer.zero_grad()
             loss = F.cross_entropy(1e3 * model(batch(at)[0]), batch(at)[1])
             scaler.scale(loss).backward()
@@ -193,7 +191,7 @@ def test_a_step_that_the_scaler_passes_over_is_not_judged() -> None:
 
     assert scaler.get_scale() < 2.0**127
     assert [alert.name for alert in watch.alerts if alert.name == "non_finite"] == []
-    assert 1 <= len(watch.readings) < 8
+    assert 1 <= len(watch.readings) < 30
 
 
 def test_a_nan_is_told_with_the_layer_and_written(tmp_path: Path) -> None:

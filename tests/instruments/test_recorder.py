@@ -1,7 +1,6 @@
 """What a measured step says is what plain statistics on whole tensors say."""
 
 from collections.abc import Callable
-from functools import partial
 from math import log
 
 import pytest

@@ -66,7 +66,9 @@ def _one_update(trail: Trail) -> Alert | None:
     if not grown[place] >= LAYER_GROWN:
         return None
     point = trail.points[place]
-    sentence = f"One step moves the weights of {point} by {now[place]:.2g} of their size, {grown[place]:.2g} times as much as before."
+    sentence = (
+        f"One step moves the weights of {point} by {now[place]:.2g} of their size, {grown[place]:.2g} times as much as before."
+    )
     return _alert(trail, "update_size", sentence, float(now[place]), float(LAYER_GROWN * usual[place]), point)
 
 
@@ -115,7 +117,7 @@ def exploding_signal(trail: Trail) -> Alert | None:
     most = max(ends[:-BACK])
     if not most or not ends[-1] > SIGNAL_GROWN * most:
         return None
-    sentence = f"The mean square of the last activations is {ends[-1] / most:.2g} times the largest that it was {BACK} readings ago."
+    sentence = f"The mean square of the last activations is {ends[-1] / most:.2g} times what it was {BACK} readings ago."
     return _alert(trail, "exploding_signal", sentence, ends[-1] / most, SIGNAL_GROWN)
 
 

@@ -42,7 +42,8 @@ class StepRecorder:
         self.parameters = ParameterSamples(self.inner, price.numbers, self.ranks)
         self.points: DepthPoints | None = None
         self.listener = RecorderListener(price, None)
-        self.has_moved = False
+        self.has_moved = self._has_begun = False
+        self._depth = 0
         self._homes: Homes | None = None
         self._trace: Recorder | None = None
         self.is_armed, self._stays = False, False
@@ -51,14 +52,14 @@ class StepRecorder:
 
     def arm(self) -> None:
         """Listen to the step that comes."""
-        self.has_moved = False
+        self.has_moved = self._has_begun = False
         if self.is_armed:
             return
         self.let_go()
         self.is_armed, self._stays = True, self.points is not None
-        self._hooks.enter_context(around_call(self.inner, self._begin, self._end))
+        self._hooks.enter_context(around_call(self.inner, self.begin, self.end))
         for optimizer in self.optimizers:
-            self._hooks.enter_context(around_step(optimizer, self._before, self._after))
+            self._hooks.enter_context(around_step(optimizer, self.before_move, self._after))
         if self.points is None:
             self._trace = Recorder()
             self._hooks.enter_context(listen(self.inner, on_enter=self._first_enter, on_call=self._first_leave))
@@ -78,7 +79,7 @@ class StepRecorder:
         self._hooks.close()
         self.listener.clear()
         self.parameters.clear()
-        self._trace, self.is_armed = None, False
+        self._trace, self.is_armed, self._depth = None, False, 0
 
     @torch.no_grad()
     def finish(self, step: int, stay: bool = False) -> Reading:
@@ -97,22 +98,37 @@ class StepRecorder:
             self.let_go()
         return reading
 
-    def _begin(self, inputs: Any) -> None:
+    def begin(self, inputs: Any) -> None:
+        """Open a pass: told by a hook where the model itself is called, by hand where only its parts are."""
         if self.when_moved is not None:
             self.when_moved()
-        if not self.is_armed:
+        self._depth += self.is_armed
+        if not self.is_armed or self._depth > 1:
             return
         self.listener.begin(self.inner.training, inputs)
+        self._has_begun = self._has_begun or self.listener.is_open
         if self.listener.is_open and self.price.hears and self.points is not None:
             self._ear.enter_context(Ear(self.listener.hearers()))
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Close a pass."""
+        self._depth -= self._depth > 0
+        if self._depth:
+            return
         self._ear.close()
         trace, self._trace = (self._trace, None) if self.listener.is_open else (None, self._trace)
         self.listener.end()
         if trace is not None:
             self.points = find_depth_points(self.inner, trace.trace, self.layers)
             self.listener.use(self.points)
+
+    def before_move(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take weights and gradients: told by a hook, and by hand where the backward pass runs inside the optimizer's step."""
+        if not self._has_begun:
+            return  # the step before is not over yet
+        scaler = getattr(optimizer, "grad_scale", None)  # a fused optimizer divides by it itself
+        scale = scaler._get_scale_async() if hasattr(scaler, "_get_scale_async") else scaler
+        self.parameters.before([one for group in optimizer.param_groups for one in group["params"]], scale)
 
     def _first_enter(self, name: str, inputs: Any) -> None:
         if self._trace is not None and self.listener.is_open:
@@ -123,12 +139,9 @@ class StepRecorder:
             self._trace.leave(replace(call, index=self.listener.left.get(call.name, 0)))  # earlier passes do not count
         self.listener.leave(call.name, call.output)
 
-    def _before(self, optimizer: torch.optim.Optimizer) -> None:
-        scaler = getattr(optimizer, "grad_scale", None)  # a fused optimizer divides by it itself
-        scale = scaler._get_scale_async() if hasattr(scaler, "_get_scale_async") else scaler
-        self.parameters.before([one for group in optimizer.param_groups for one in group["params"]], scale)
-
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
+        if not self._has_begun:
+            return
         self.parameters.after()
         self.has_moved = True
         if self.when_moved is not None:

@@ -66,9 +66,9 @@ def listen(
         return hook
 
     def enter_hook_for(name: str, enter: OnEnter) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            with torch._C.DisableTorchFunction():
-                enter(name, (*args, *kwargs.values()))
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+            with torch._C.DisableTorchFunction():  # a hook that is removed by one before it still runs, without its kwargs
+                enter(name, (*args, *(kwargs or {}).values()))
 
         return hook
 
@@ -87,8 +87,8 @@ def listen(
 def around_call(model: nn.Module, on_begin: Callable[[Any], None], on_end: Callable[[], None]) -> Iterator[None]:
     """Tell, inside a `with` block, when a module is called (with its inputs) and when it has answered or failed."""
 
-    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        on_begin((*args, *kwargs.values()))
+    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        on_begin((*args, *(kwargs or {}).values()))
 
     def end(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         on_end()

@@ -36,19 +36,20 @@ class _Watching:
         self._wishes = wishes
         self.watch: Watch | None = None
         self._parts, self._hook = list[Tensor](), None
+        self._is_shared_out = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.on_train_end(args, state, control)  # of a training that an exception has ended: no callback is told of that
         model, optimizer = given["model"], given["optimizer"]
         self._parts = []
-        self._hook = None if args.torch_compile else model.register_forward_hook(self._hear)
+        self._hook = None if args.torch_compile else model.register_forward_hook(self._hear, with_kwargs=True)
         self.watch = watch(model, getattr(optimizer, "optimizer", optimizer), **self._wishes).__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self.watch is None:
             return
         parts, self._parts = self._parts, []
-        self.watch.step(sum(parts) / len(parts) if parts else None)
+        self.watch.step(sum(parts) / (1 if self._is_shared_out else len(parts)) if parts else None)
         control.should_training_stop = control.should_training_stop or self.watch.should_stop
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -58,7 +59,8 @@ class _Watching:
         if self.watch is not None and self.watch.is_open:
             self.watch.__exit__(None, None, None)
 
-    def _hear(self, module: nn.Module, args: Any, output: Any) -> None:
+    def _hear(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        self._is_shared_out = kwargs.get("num_items_in_batch") is not None  # then the parts add up to the mean themselves
         loss = loss_in(output) if module.training else None
         if loss is not None:
             self._parts.append(loss.detach())

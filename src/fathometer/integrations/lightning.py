@@ -44,6 +44,18 @@ class _Watching:
         self._step, self._parts = trainer.global_step, []
         self.watch = watch(pl_module, list(trainer.optimizers), **self._wishes).__enter__()
 
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self.watch is not None:
+            self.watch.recorder.begin(batch)  # a training step calls parts of the module, never the module itself
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        if self.watch is not None:
+            self.watch.recorder.end()
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if self.watch is not None:
+            self.watch.recorder.before_move(getattr(optimizer, "optimizer", optimizer))
+
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is not None:
