@@ -19,8 +19,9 @@ from fathometer.networks import build
 from fathometer.spec import Transformer
 
 Row = dict[str, Any]
-ROUNDS, DRAWS = 40, 4000
+ROUNDS, DRAWS = 20, 4000
 EVERY = (50, 10, 1)
+MEMORY_OF = "gpt 12 x 128"
 LIMITS = {"gpt 12 x 128": (1.01, 1.03, 1.10), "gpt 24 x 512": (1.01, 1.03, 1.10), "mlp 50 x 64": (None, 1.05, 1.5)}
 
 
@@ -30,7 +31,7 @@ def watch() -> list[Row]:
     Rounds of a bare, an idle and two measured steps on the same network and batch; the first measured step pays for taking the
     hooks on, the second one stands for every step. A cost is the median over rounds of the difference to the bare step of the
     same round, over the median bare step; `high` are upper ends of 95% by bootstrap over rounds. Every nth step costs
-    1 + idle + first/n, every step 1 + again.
+    1 + idle + first/n, every step 1 + again. `memory` is the peak of a process that is watched at every step over a bare one's.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -45,7 +46,7 @@ def _gpt(depth: int, width: int) -> Callable[[], tuple[nn.Module, Any, int]]:
     def make() -> tuple[nn.Module, Any, int]:
         model = build(Transformer(depth=depth, width=width, heads=width // 32, vocabulary=256, context=64), seed=0)
         tokens = torch.randint(256, (8, 65), generator=torch.Generator().manual_seed(0))
-        return model, (tokens[:, :-1], tokens[:, 1:]), ROUNDS if width < 512 else 8
+        return model, (tokens[:, :-1], tokens[:, 1:]), ROUNDS if width < 512 else 5
 
     return make
 
@@ -53,7 +54,7 @@ def _gpt(depth: int, width: int) -> Callable[[], tuple[nn.Module, Any, int]]:
 def _mlp() -> tuple[nn.Module, Any, int]:
     torch.manual_seed(0)
     layers = [part for _ in range(50) for part in (nn.Linear(64, 64), nn.ReLU())]
-    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(64, 64), torch.randint(10, (64,))), 5 * ROUNDS
+    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(64, 64), torch.randint(10, (64,))), 10 * ROUNDS
 
 
 NETWORKS: dict[str, Callable[[], tuple[nn.Module, Any, int]]] = {
@@ -97,12 +98,11 @@ def _row(name: str, make: Callable[[], tuple[nn.Module, Any, int]], price: str) 
         spread = np.median((times - bare)[drawn], axis=1) / np.median(bare[drawn], axis=1)
         cost[f"{what}_high"] = float(np.quantile(spread, 0.95))
     for every, limit in zip(EVERY, LIMITS[name], strict=True):
-        own = ("again",) if every == 1 else ("idle", "first")
-        share = 1 if every == 1 else every
-        low = 1 + (cost["again"] if every == 1 else cost["idle"] + cost["first"] / share)
-        high = 1 + (cost["again_high"] if every == 1 else cost["idle_high"] + cost["first_high"] / share)
-        assert own
-        cost |= {f"every_{every}": low, f"every_{every}_high": high, f"every_{every}_limit": limit}
+        for end in ("", "_high"):
+            extra = cost[f"again{end}"] if every == 1 else cost[f"idle{end}"] + cost[f"first{end}"] / every
+            cost[f"every_{every}{end}"] = 1 + extra
+        cost[f"every_{every}_limit"] = limit
+    cost["memory"] = _memory(price) if name == MEMORY_OF else None
     return cost
 
 
@@ -131,10 +131,9 @@ def _round(loop: Loop, seen: Watch, state: dict[str, bool]) -> tuple[float, ...]
     return bare, idle, first, again
 
 
-def memory() -> list[Row]:
-    """Return the peak memory of a process that trains the 12 x 128 network, bare and watched at every step."""
-    sizes = {how: _peak(how) for how in ("bare", "watched")}
-    return [{"network": "gpt 12 x 128", "over": sizes["watched"] / sizes["bare"], **{k: v / 1e6 for k, v in sizes.items()}}]
+def _memory(price: str) -> float:
+    """Return the peak memory of a process that trains, watched at every step, over that of a bare one."""
+    return _peak(price) / _peak("bare")
 
 
 def _peak(how: str) -> int:
@@ -145,10 +144,10 @@ def _peak(how: str) -> int:
 def peak(how: str) -> None:
     """Train for thirty steps, and print the most bytes that this process held."""
     torch.set_num_threads(1)
-    loop = Loop(NETWORKS["gpt 12 x 128"])
+    loop = Loop(NETWORKS[MEMORY_OF])
     around: AbstractContextManager[Watch | None] = nullcontext()
-    if how == "watched":
-        around = watch_run(loop.model, loop.optimizer, every=1)
+    if how != "bare":
+        around = watch_run(loop.model, loop.optimizer, every=1, price=how)
     with around as seen:
         for _ in range(30):
             loop.step(seen)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,10 @@ def test_wandb_offline_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     write(WandbSink())
     (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    for _ in range(100):  # a process of W&B's own writes it, a moment after the run has finished
+        if path.stat().st_size > 100:
+            break
+        sleep(0.2)
     found = dict[str, list[Any]]()
     for data in log_records(path.read_bytes()):
         record = wandb_internal_pb2.Record()
