@@ -6,8 +6,9 @@ from fathometer.diagnosis.mend import mend
 from fathometer.diagnosis.preflight import Preflight, preflight
 from fathometer.diagnosis.targets import Target, load_target
 from fathometer.diagnosis.trial import Trial
-from fathometer.diagnosis.watch import Watch, watch
+from fathometer.diagnosis.watch import watch
 from fathometer.diagnosis.watch_alerts import ALERTS, Alert
+from fathometer.diagnosis.watch_run import Watch
 
 __all__ = [
     "ALERTS",

@@ -1,4 +1,4 @@
-"""From the samples of one step to its numbers, all counted on the device."""
+"""From the samples of one step to its numbers, on the device."""
 
 from collections.abc import Callable, Mapping, Sequence
 

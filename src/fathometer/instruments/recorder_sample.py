@@ -1,4 +1,4 @@
-"""Some numbers of a tensor, evenly spread: views that cost next to nothing."""
+"""Some numbers of a tensor, evenly spread, by views that cost little."""
 
 from functools import lru_cache
 from math import prod

@@ -1,4 +1,4 @@
-"""How does it join the trainers of others? Thin callbacks, imported when asked for."""
+"""How does it join the trainers of others? Thin, lazy callbacks."""
 
 from fathometer.integrations.hugging_face import hugging_face_callback
 from fathometer.integrations.lightning import lightning_callback

@@ -1,4 +1,4 @@
-"""Where do a run's numbers go? JSON lines, always; trackers, where asked."""
+"""Where do a run's numbers go? JSON lines, and trackers if asked."""
 
 from fathometer.sinks.fan import Fan, Sink, sink_of
 from fathometer.sinks.json_lines import JsonLines

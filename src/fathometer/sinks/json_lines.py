@@ -1,4 +1,4 @@
-"""A run as lines of JSON: readable up to the last flush, however it ends."""
+"""A run as lines of JSON, readable up to the last flush."""
 
 from collections.abc import Mapping
 from pathlib import Path
