@@ -38,6 +38,8 @@ def cost_table() -> str:
 
 def faults_table() -> str:
     """Return, fault by fault, how many runs failed, were warned, and had the planted layer named first."""
+    if not (ROOT / "benchmarks" / "results" / "watch_faults.json").exists():
+        return "Not measured yet."
     own = [row for row in rows_of("watch_faults") if row["part"] == "scored"]
     lines = [
         "| fault | failed | warned in time | median lead | first alerts | planted layer named first |",
