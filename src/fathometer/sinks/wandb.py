@@ -44,7 +44,7 @@ class WandbSink:
         """Log an alert; a tracker without alerts gets it as a number 1 under its name."""
         if hasattr(self.run, "alert"):
             self.run.alert(title=row["name"], text=row["sentence"])
-        self.run.log({f"watch/alerts/{row['name']}": 1}, step=step)
+        self.run.log({f"watch/alerts/{row['name']}": 1}, step=max(step, self._step))  # steps that fall are dropped there
 
     def end(self, about: Row) -> None:
         """Log the pictures once more, and finish a run that was begun here."""
