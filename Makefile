@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only bench bench-many bench-train bench-full-size readme causes clean
+.PHONY: demo test test-all test-all-only bench bench-many bench-train bench-full-size bench-watch readme causes clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -28,6 +28,9 @@ bench-many: $(READY)    ## a grid of networks as stacks, against a loop
 
 bench-train: $(READY)   ## tokens a second, against a plain loop and Hugging Face
 	$(BIN)/python -m benchmarks training
+
+bench-watch: $(READY)   ## what watching costs, and whether it warns in time
+	$(BIN)/python -m benchmarks watch watch_faults
 
 bench-full-size: $(READY)   ## networks of up to a trillion parameters whose weights are never made
 	$(BIN)/python -m benchmarks full_size

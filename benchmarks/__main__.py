@@ -22,6 +22,8 @@ from benchmarks.preflight_cost import preflight_cost
 from benchmarks.studies import studies
 from benchmarks.trained import trained
 from benchmarks.training import training
+from benchmarks.watch import watch
+from benchmarks.watch_faults import watch_faults
 from benchmarks.zoo.mending import zoo_mend
 from benchmarks.zoo.score import zoo_score
 from benchmarks.zoo.table import zoo_truth
@@ -49,6 +51,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "trained": trained,
     "training": training,
     "zoo_mend": zoo_mend,
+    "watch": watch,
+    "watch_faults": watch_faults,
     "zoo_score": zoo_score,
     "zoo_truth": zoo_truth,
 }

@@ -25,6 +25,7 @@ _PUBLIC = {
     "probe": "fathometer.lenses",
     "study": "fathometer.studies",
     "train": "fathometer.runs",
+    "watch": "fathometer.diagnosis",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fathometer.diagnosis import assert_trains as assert_trains
     from fathometer.diagnosis import mend as mend
     from fathometer.diagnosis import preflight as preflight
+    from fathometer.diagnosis import watch as watch
     from fathometer.errors import FathometerError as FathometerError
     from fathometer.finding import Finding as Finding
     from fathometer.finding import Remedy as Remedy

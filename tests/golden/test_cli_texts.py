@@ -49,6 +49,8 @@ REFUSED = [
     ["train", "run.toml", "--set", "training.steps=three"],
     ["train", "run.toml", "--set", "steps=3"],
     ["train", "run.toml", "--resume", "previous"],
+    ["follow", "none"],
+    ["follow", "none", "--column", "gradien"],
 ]
 
 

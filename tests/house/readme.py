@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FLOOR_BEGINS = {
     "cli": "7 door",
     "demo": "6 pages",
-    "diagnosis": "5 questions",
+    "integrations": "5 questions",
     "runs": "4 runs",
     "networks": "3 bench",
     "report": "2 paper",

@@ -8,6 +8,7 @@ import tyro
 
 from fathometer import json_text
 from fathometer.cli.demo import demo
+from fathometer.cli.follow import follow
 from fathometer.cli.mend import mend
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
@@ -15,7 +16,15 @@ from fathometer.cli.study import study
 from fathometer.cli.train import train
 from fathometer.errors import FathometerError
 
-COMMANDS = {"demo": demo, "preflight": preflight, "mend": mend, "train": train, "study": study, "presets": presets}
+COMMANDS = {
+    "demo": demo,
+    "preflight": preflight,
+    "mend": mend,
+    "train": train,
+    "follow": follow,
+    "study": study,
+    "presets": presets,
+}
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE
 DESCRIPTION = "Makes depth work: tells before training whether a deep network will train, and proves the fix."
 

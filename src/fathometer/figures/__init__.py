@@ -5,6 +5,7 @@ from fathometer.figures.beside import beside
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
 from fathometer.figures.heat import heat_chart
+from fathometer.figures.heatmap import heat_colour, heat_levels, heat_text
 from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
@@ -17,6 +18,9 @@ __all__ = [
     "beside",
     "depth_chart",
     "heat_chart",
+    "heat_colour",
+    "heat_levels",
+    "heat_text",
     "loss_chart",
     "number_text",
     "probe_chart",

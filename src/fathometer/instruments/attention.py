@@ -83,7 +83,20 @@ def _edge(rows: Float[Tensor, "row key"], visible: Bool[Tensor, "row key"]) -> F
 
 
 def attention_hearers(on_attention: Callable[[Sharpness], None], num_samples: int | None = None) -> dict[Any, Hearer]:
-    """Return what an `Ear` needs to measure every attention: fused, of nn.MultiheadAttention, or a softmax over scores.
+    """Return what an `Ear` needs to measure every attention: see `score_hearers`."""
+
+    def measure(scores: Scores) -> None:
+        measured = sharpness(scores)
+        if measured is not None:
+            on_attention(measured)
+
+    return score_hearers(measure, num_samples)
+
+
+def score_hearers(
+    on_scores: Callable[[Scores], None], num_samples: int | None = None, most_rows: int = MAX_ROWS
+) -> dict[Any, Hearer]:
+    """Return what an `Ear` needs to be given scores of every attention: fused, of nn.MultiheadAttention, or before a softmax.
 
     A softmax is that of an attention if it runs over the last axis of the product of two activations, which autograd's
     graph remembers, whatever scaled, masked or capped them on the way: the scores of a classifier or of a router are the
@@ -95,16 +108,15 @@ def attention_hearers(on_attention: Callable[[Sharpness], None], num_samples: in
 
     def tell(scores: Scores | None) -> None:
         heads_ahead.clear()
-        measured = None if scores is None else sharpness(scores)
-        if measured is not None:
-            on_attention(measured)
+        if scores is not None:
+            on_scores(scores)
 
     def hear_many_heads(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         heads_ahead[:] = [args[4] if len(args) > 4 else kwargs["num_heads"]]
 
     def hear_fused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-        tell(_some_scores(**(dict(zip(names, args, strict=False)) | kwargs)))
+        tell(_some_scores(most_rows, **(dict(zip(names, args, strict=False)) | kwargs)))
 
     def hear_softmax(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         scores = args[0] if args else kwargs.get("input")
@@ -113,20 +125,26 @@ def attention_hearers(on_attention: Callable[[Sharpness], None], num_samples: in
             return
         if heads_ahead or _are_scores(scores):
             flat = scores.shape[0] // num_samples if num_samples and scores.shape[0] % num_samples == 0 else 1
-            tell(_some_of(scores.detach(), heads_ahead[0] if heads_ahead else max(flat, 1)))
+            tell(_some_of(scores.detach(), heads_ahead[0] if heads_ahead else max(flat, 1), most_rows))
 
     softmaxes = dict.fromkeys((F.softmax, torch.softmax, torch.special.softmax, Tensor.softmax), hear_softmax)
     return {F.scaled_dot_product_attention: hear_fused, F.multi_head_attention_forward: hear_many_heads, **softmaxes}
 
 
 def _some_scores(
-    query: Tensor, key: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False, scale: float | None = None, **rest: Any
+    most_rows: int,
+    query: Tensor,
+    key: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    **rest: Any,
 ) -> Scores | None:
     """Return the scores of some rows, which alone are made; arguments are those of torch's function."""
     queries, keys = _by_sample(query.detach()), _by_sample(key.detach())
     if not queries.numel() or not keys.numel():
         return None
-    samples, step = _choice(queries)
+    samples, step = _choice(queries, most_rows)
     some, theirs = _wide(queries[samples, :, ::step]), _wide(keys[samples if len(keys) > 1 else slice(None)])
     theirs = theirs.repeat_interleave(some.shape[1] // theirs.shape[1], 1)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -142,12 +160,12 @@ def _some_scores(
     return scores
 
 
-def _some_of(scores: Tensor, heads: int) -> Scores | None:
+def _some_of(scores: Tensor, heads: int, most_rows: int) -> Scores | None:
     """Return some rows of some samples of scores `(batch, head, query, key)` or `(batch × head, query, key)`."""
     if not scores.numel():
         return None
     scores = _by_sample(scores.unflatten(0, (-1, heads)) if scores.ndim == 3 else scores)
-    samples, step = _choice(scores)
+    samples, step = _choice(scores, most_rows)
     return _wide(scores[samples, :, ::step])
 
 
@@ -156,11 +174,11 @@ def _by_sample(tensor: Tensor) -> Shaped[Tensor, "sample head row column"]:
     return tensor.flatten(0, -4) if tensor.ndim > 3 else tensor.reshape(-1, 1, *tensor.shape[-2:])
 
 
-def _choice(tensor: Float[Tensor, "sample head row column"]) -> tuple[slice, int]:
+def _choice(tensor: Float[Tensor, "sample head row column"], most_rows: int) -> tuple[slice, int]:
     """Return which samples to look at, and the step from row to row."""
     num_samples, num_heads, num_rows, _ = tensor.shape
     samples = slice(None, None, stride(num_samples, MAX_SAMPLES))
-    most = max(MAX_ROWS // num_heads, MIN_ROWS_PER_HEAD) // min(num_samples, MAX_SAMPLES)
+    most = max(most_rows // num_heads, MIN_ROWS_PER_HEAD) // min(num_samples, MAX_SAMPLES)
     return samples, stride(num_rows, max(most, 1))
 
 

@@ -66,9 +66,9 @@ def listen(
         return hook
 
     def enter_hook_for(name: str, enter: OnEnter) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            with torch._C.DisableTorchFunction():
-                enter(name, (*args, *kwargs.values()))
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+            with torch._C.DisableTorchFunction():  # a hook that is removed by one before it still runs, without its kwargs
+                enter(name, (*args, *(kwargs or {}).values()))
 
         return hook
 
@@ -78,6 +78,64 @@ def listen(
             if on_enter is not None:
                 handles.append(chosen[name].register_forward_pre_hook(enter_hook_for(name, on_enter), with_kwargs=True))
         yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def around_call(model: nn.Module, on_begin: Callable[[Any], None], on_end: Callable[[], None]) -> Iterator[None]:
+    """Tell, inside a `with` block, when a module is called (with its inputs) and when it has answered or failed."""
+
+    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        on_begin((*args, *(kwargs or {}).values()))
+
+    def end(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        on_end()
+
+    handles = [model.register_forward_pre_hook(begin, with_kwargs=True), model.register_forward_hook(end, always_call=True)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def around_modules(
+    model: nn.Module, on_enter: Mapping[str, Callable[[], None]], on_leave: Mapping[str, Callable[[Any], None]]
+) -> Iterator[None]:
+    """Tell, inside a `with` block, that some modules are entered, and what leaves some: as `listen`, with less on the way."""
+    modules, handles = dict(model.named_modules()), list[RemovableHandle]()
+
+    def enter_hook(tell: Callable[[], None]) -> Callable[..., None]:
+        return lambda module, args: tell()
+
+    def leave_hook(tell: Callable[[Any], None]) -> Callable[..., None]:
+        return lambda module, args, output: tell(output)
+
+    try:
+        handles += [modules[name].register_forward_pre_hook(enter_hook(tell)) for name, tell in on_enter.items()]
+        handles += [modules[name].register_forward_hook(leave_hook(tell)) for name, tell in on_leave.items()]
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def around_step(
+    optimizer: torch.optim.Optimizer,
+    before: Callable[[torch.optim.Optimizer], None],
+    after: Callable[[torch.optim.Optimizer], None],
+) -> Iterator[None]:
+    """Tell, inside a `with` block, when an optimizer is about to move the weights, and when it has moved them."""
+    handles = [
+        optimizer.register_step_pre_hook(lambda moving, args, kwargs: before(moving)),
+        optimizer.register_step_post_hook(lambda moving, args, kwargs: after(moving)),
+    ]
+    try:
+        yield
     finally:
         for handle in handles:
             handle.remove()

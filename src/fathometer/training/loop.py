@@ -57,7 +57,8 @@ def fit(
     before clipping, every observer is called with (step, model, loss): gradients are in the parameters. A loss
     that is not finite ends the run before its backward pass and optimizer step, with the weights as they were; so does a
     gradient, where its norm is known (see `take_step`): `on_nonfinite` is called with (step, model, batch). `on_step` is
-    called with (step, loss) after each step.
+    called with (step, loss) after each step. An observer with a true attribute `should_stop` ends the run after the step, as
+    a watch does.
     """
     course = begin(model, asked, scales)
     return go_on(course, batches, loss_fn=loss_fn, observers=observers, on_nonfinite=on_nonfinite, on_step=on_step)
@@ -86,6 +87,8 @@ def go_on(
                 break
             if on_step is not None:
                 on_step(course.step, course.losses[-1])
+            if any(getattr(observer, "should_stop", False) for observer in observers):
+                return Fit(tuple(course.losses), None, course.seconds, "stopped: an observer asked")
     return Fit(tuple(course.losses), None if stop is None else course.step + 1, course.seconds, _STATUS[stop])
 
 

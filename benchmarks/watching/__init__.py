@@ -1,0 +1,1 @@
+"""What does watching cost, and does it warn in time?"""

@@ -1,0 +1,50 @@
+"""The last measured steps in full detail, written when a run goes wrong."""
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fathometer import json_text
+from fathometer.diagnosis.watch_alerts import Alert
+from fathometer.files import write
+from fathometer.instruments.recorder_reading import Reading
+from fathometer.records import check_schema, read_json
+
+SCHEMA = "fathometer.flight/1"
+KEPT = 20  # measured steps
+MOST_FILES = 8  # of one run: a run that spikes for ever fills no disk
+
+
+class FlightRecorder:
+    """Keeps the last measured steps, and writes them as one file beside the record when something happens."""
+
+    def __init__(self, folder: Path | None, kept: int = KEPT) -> None:
+        self.folder = folder
+        self.readings = deque[Reading](maxlen=kept)
+        self.losses = deque[tuple[int, float]](maxlen=50 * kept)
+        self.written: list[Path] = []
+
+    def write(self, reason: str, step: int, alerts: Sequence[Alert] = ()) -> Path | None:
+        """Write what is kept; return the path, None where there is no folder or enough was written."""
+        if self.folder is None or len(self.written) >= MOST_FILES:
+            return None
+        table = {
+            "schema": SCHEMA,
+            "reason": reason,
+            "step": step,
+            "points": list(self.readings[-1].points) if self.readings else [],
+            "alerts": [alert.to_dict() for alert in alerts],
+            "losses": [[at, loss] for at, loss in self.losses],
+            "readings": [reading.to_row(detail=True) for reading in self.readings],
+        }
+        path = write(self.folder / f"flight-{step:08d}.json", json_text.dump(table, indent=None) + "\n")
+        self.written.append(path)
+        return path
+
+
+def read_flight(path: str | Path) -> dict[str, Any]:
+    """Return what a flight recorder wrote; raise `RecordError` for another file."""
+    table = read_json(Path(path).read_text(encoding="utf-8"))
+    check_schema(table, SCHEMA)
+    return table

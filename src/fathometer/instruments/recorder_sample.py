@@ -1,0 +1,89 @@
+"""Some numbers of a tensor, evenly spread, by views that cost little."""
+
+from functools import lru_cache
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fathometer.instruments.geometry import stride
+
+Places = tuple[tuple[int, int], tuple[int, int]]  # sizes and strides of a view
+
+
+def row_sample(tensor: Tensor, rows: int, numbers: int, batch_size: int | None = None) -> Float[Tensor, "sample unit"]:
+    """Return about `numbers` entries: at most `rows` samples of a batch, the same units of each; a view where memory allows.
+
+    Samples lie on the first axis, or on the second where only that one is as long as the batch, as in `(time, batch, width)`.
+    Of samples and units every n-th is taken, n without a common factor with their number, as `as_rows` does.
+    """
+    tensor = tensor.detach()
+    if tensor.ndim > 2 and batch_size == tensor.shape[1] != tensor.shape[0]:
+        tensor = tensor.movedim(1, 0)
+    if tensor.ndim < 2:
+        tensor = tensor.reshape(-1, 1)
+    places = _row_places(tensor.shape, tensor.stride(), rows, numbers)
+    if places is None:
+        tensor = tensor.reshape(tensor.shape[0], -1)
+        places = _row_places(tensor.shape, tensor.stride(), rows, numbers)
+        assert places is not None
+    return torch.as_strided(tensor, *places)
+
+
+def unit_sample(tensor: Tensor, rows: int, numbers: int) -> Float[Tensor, "place unit"]:
+    """Return about `numbers` entries: some units, at some places of some samples each; a view where memory allows.
+
+    A unit is an entry of the last axis; from four axes on, as in images, an entry of the second.
+    """
+    tensor = tensor.detach()
+    if tensor.ndim > 3:
+        tensor = tensor.movedim(1, -1)
+    places = _unit_places(tensor.shape, tensor.stride(), rows, numbers)
+    if places is None:
+        tensor = tensor.reshape(-1, tensor.shape[-1])
+        places = _unit_places(tensor.shape, tensor.stride(), rows, numbers)
+        assert places is not None
+    return torch.as_strided(tensor, *places)
+
+
+def flat_sample(tensor: Tensor, numbers: int) -> Tensor:
+    """Return at most `numbers` entries of a tensor without a graph, by every n-th; a view where memory allows."""
+    size = tensor.numel()
+    flat = tensor if tensor.is_contiguous() else tensor.contiguous()
+    step = _step(size, numbers)
+    return torch.as_strided(flat, (-(-size // step),), (step,))
+
+
+@lru_cache(maxsize=4096)
+def _step(size: int, most: int) -> int:
+    return stride(size, most)
+
+
+@lru_cache(maxsize=4096)
+def _row_places(shape: tuple[int, ...], strides: tuple[int, ...], rows: int, numbers: int) -> Places | None:
+    """Return the view of some samples and units; None where the units of a sample do not lie evenly in memory."""
+    units = prod(shape[1:])
+    if not _is_even(shape[1:], strides[1:]):
+        return None
+    row_step = stride(shape[0], rows)
+    taken = -(-shape[0] // row_step)
+    unit_step = stride(units, max(numbers // max(taken, 1), 1))
+    return (taken, -(-units // unit_step)), (strides[0] * row_step, strides[-1] * unit_step)
+
+
+@lru_cache(maxsize=4096)
+def _unit_places(shape: tuple[int, ...], strides: tuple[int, ...], rows: int, numbers: int) -> Places | None:
+    """Return the view of some places and units; None where the places do not lie evenly in memory."""
+    places, units = prod(shape[:-1]), shape[-1]
+    if not _is_even(shape[:-1], strides[:-1]):
+        return None
+    row_step = stride(places, rows)
+    taken = -(-places // row_step)
+    unit_step = stride(units, max(numbers // max(taken, 1), 1))
+    return (taken, -(-units // unit_step)), (strides[-2] * row_step, strides[-1] * unit_step)
+
+
+def _is_even(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Return whether all entries lie one step apart in memory, the last axis fastest."""
+    return all(strides[axis] == strides[axis + 1] * shape[axis + 1] for axis in range(len(shape) - 1))

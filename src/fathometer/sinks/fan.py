@@ -1,0 +1,68 @@
+"""What a sink is, and one that hands everything on to several."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from fathometer.errors import TargetError, kind_of
+from fathometer.sinks.json_lines import JsonLines
+
+Row = Mapping[str, Any]
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where a run's numbers go: `begin` once, `log` for each measured step, `alert` for each alert, `end` once.
+
+    A row of `log` holds "step", "loss", "losses" (of the steps since the row before), "columns" (by depth point) and "facts".
+    """
+
+    def begin(self, about: Row) -> None: ...
+
+    def log(self, row: Row, step: int) -> None: ...
+
+    def alert(self, row: Row, step: int) -> None: ...
+
+    def end(self, about: Row) -> None: ...
+
+
+class Fan:
+    """Hands everything on to several sinks."""
+
+    def __init__(self, sinks: Iterable[Sink]) -> None:
+        self.sinks = list(sinks)
+
+    def begin(self, about: Row) -> None:
+        """Say what the run is."""
+        for sink in self.sinks:
+            sink.begin(about)
+
+    def log(self, row: Row, step: int) -> None:
+        """Hand on a measured step."""
+        for sink in self.sinks:
+            sink.log(row, step)
+
+    def alert(self, row: Row, step: int) -> None:
+        """Hand on an alert."""
+        for sink in self.sinks:
+            sink.alert(row, step)
+
+    def end(self, about: Row) -> None:
+        """Say how the run ended."""
+        for sink in self.sinks:
+            sink.end(about)
+
+
+def sink_of(record: Any) -> tuple[Fan, Path | None]:
+    """Return the sinks that a folder, a sink, or several of these stand for, and the folder of the first JSON lines."""
+    listed = [] if record is None else list(record) if isinstance(record, list | tuple) else [record]
+    sinks = [JsonLines(one) if isinstance(one, str | Path) else one for one in listed]
+    for sink in sinks:
+        if not isinstance(sink, Sink):
+            raise TargetError(
+                f"`record` holds {kind_of(sink)}",
+                "A record is kept in a folder, or in a sink with begin, log, alert and end",
+                'Try record="run", or record=["run", TensorBoardSink("run")]',
+            )
+    folder = next((sink.folder for sink in sinks if isinstance(sink, JsonLines)), None)
+    return Fan(sinks), folder

@@ -1,0 +1,84 @@
+"""A run's record read back, also while it is written or after a kill."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fathometer import json_text
+from fathometer.errors import RecordError
+from fathometer.records import check_schema
+from fathometer.sinks.json_lines import NAME, SCHEMA
+
+LOG = "log.jsonl"  # of `fathometer train`: a line for each step
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run has written so far: what it is, its measured steps, its alerts, losses by step, and how it ended, if it has."""
+
+    about: Row
+    rows: Sequence[Row] = ()
+    alerts: Sequence[Row] = ()
+    losses: Sequence[tuple[int, float]] = ()
+    end: Row | None = None
+    cut_short: int = field(default=0)  # lines that cannot be read: of a writer that was killed
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Return the names of the depth points."""
+        return tuple(self.rows[-1]["points"]) if self.rows else ()
+
+    def column(self, name: str) -> list[tuple[int, tuple[float | None, ...]]]:
+        """Return (step, numbers by depth point) of one column, for the steps that have the depth points of the last."""
+        alike = [row for row in self.rows if tuple(row["points"]) == self.points]
+        return [(row["step"], tuple(row["columns"][name])) for row in alike if name in row["columns"]]
+
+
+def read_run_record(path: str | Path) -> RunRecord:
+    """Return the record in a folder, or in a file of JSON lines; raise `RecordError` where there is none.
+
+    Of a folder that `fathometer train` has written the log alone will do. Lines that were cut short are passed over.
+    """
+    folder = Path(path)
+    watched, log = (folder / NAME, folder / LOG) if folder.is_dir() else (folder, None)
+    if watched.exists():
+        return _watched(*_lines(watched), watched)
+    if log is not None and log.exists():
+        rows, cut = _lines(log)
+        losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and "step" in row]
+        return RunRecord({"schema": SCHEMA}, losses=losses, cut_short=cut)
+    raise RecordError(
+        f'There is no record of a run in "{path}"',
+        f"A watched run writes {NAME}, a trained one {LOG}",
+        'Name the folder that was given as `record`, as in fm.watch(model, optimizer, record="run")',
+    )
+
+
+def _watched(rows: list[dict[str, Any]], cut: int, path: Path) -> RunRecord:
+    begins = [index for index, row in enumerate(rows) if row.get("kind") == "begin"]
+    if not begins:
+        raise RecordError(f'"{path}" does not begin as a record does', f"Its first line says {SCHEMA}", "Name another file")
+    about = rows[begins[-1]]
+    check_schema(about, SCHEMA)
+    steps = [row for row in rows if row.get("kind") == "step"]
+    alerts = [row for row in rows if row.get("kind") == "alert"]
+    losses = [(int(step), loss) for row in steps for step, loss in row.get("losses", ())]
+    end = next((row for row in reversed(rows[begins[-1] :]) if row.get("kind") == "end"), None)
+    return RunRecord(about, steps, alerts, losses, end, cut)
+
+
+def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows that can be read, and how many lines cannot."""
+    found, cut = list[dict[str, Any]](), 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json_text.load(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            found.append(row)
+        elif line.strip():
+            cut += 1
+    return found, cut
