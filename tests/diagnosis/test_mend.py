@@ -16,7 +16,7 @@ from fathometer.data import digits
 from fathometer.diagnosis import Fix, mend, preflight
 from fathometer.diagnosis.remedies.candidate import call_on_copy
 from fathometer.diagnosis.remedies.propose import CATALOGUE
-from fathometer.diagnosis.remedies.weights import initialise
+from fathometer.diagnosis.remedies.weights import INITIALISE
 from fathometer.errors import BatchError, ModelError, RecordError
 from fathometer.records import Asked
 
@@ -133,7 +133,7 @@ def only(monkeypatch: pytest.MonkeyPatch, **remedies: Callable) -> None:
 def with_gain(gain: float) -> Callable:
     """Return the remedy that starts all weights at a gain, right or wrong."""
     return lambda case, examination: call_on_copy(
-        case, f"gain {gain}", f"Gain {gain}", "As a test asks.", 1, (initialise,), {"gain": gain, "orthogonal": True}, ()
+        case, f"gain {gain}", f"Gain {gain}", "As a test asks.", 1, INITIALISE, {"gain": gain, "orthogonal": True}, ()
     )
 
 

@@ -112,7 +112,7 @@ def test_lightning_lets_go_after_an_exception_and_stops_when_asked(tmp_path: Pat
     assert callback.watch.steps == 1
 
 
-@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `track`")
+@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Findings, causes and remedies: complete, citable, and the same after saving."""
 
 import re
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -88,7 +89,7 @@ def test_a_citation_is_filed_under_its_year(key: str) -> None:
     author, year = re.fullmatch(r"([a-z]+)(\d{4})[a-z]*", key).groups()
 
     assert year in CITATIONS[key]
-    assert author in CITATIONS[key].lower()
+    assert author in normalize("NFKD", CITATIONS[key].lower()).encode("ascii", "ignore").decode()  # Montúfar is montufar
     assert CITATIONS[key].endswith(".")
 
 

@@ -1,4 +1,4 @@
-"""What was seen at the depth points becomes numbers, many points at a time."""
+"""What the depth points saw becomes numbers, many points at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -57,7 +57,10 @@ def first_non_finite(
 
 
 def all_finite(tensor: Tensor) -> bool:
-    """Return whether every number is finite. The sum alone tells, unless finite numbers overflow in it."""
+    """Return whether every number is finite.
+
+    The sum alone tells, unless finite numbers overflow in it.
+    """
     if tensor.is_complex() or tensor.layout != torch.strided or tensor.itemsize == 1:
         return kind_of(tensor) is None
     tensor = tensor.detach()
