@@ -267,8 +267,8 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
         else []
     )
     command = (
-        "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains each that looks healthy, and "
-        "returns the first that is proved, with its whole code to paste. For a preset: `fathometer mend NAME`."
+        "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains those that look healthy first, "
+        "and returns the least invasive that is proved, with its whole code to paste. For a preset: `fathometer mend NAME`."
     )
     return [table, *call, command, twin(evidence, look)]
 
