@@ -1,6 +1,6 @@
 """Does a watch warn before a run fails? Runs made to fail, and healthy ones."""
 
-from math import isfinite, sqrt
+from math import isfinite
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from benchmarks.watching.faults import FAULTS, START, Fault, Run, dead_share
 from benchmarks.watching.networks import NETWORKS, Case
+from benchmarks.zoo.chance import share_text
 from fathometer.diagnosis.watch import watch
 from fathometer.diagnosis.watch_alerts import Alert
 
@@ -137,22 +138,6 @@ def _layer_named(run: Run, alerts: list[Alert]) -> bool:
     places = next((alert.points for alert in alerts if alert.points), ())
     name = next(name for name, module in run.case.model.named_modules() if module is run.case.blocks[run.planted or 0])
     return bool(places) and (places[0] == name or places[0].startswith(f"{name}.") or name.startswith(f"{places[0]}."))
-
-
-def interval(right: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's interval of 95% for a share."""
-    share = right / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def share_text(right: int, total: int) -> str:
-    """Return a share with its interval."""
-    if not total:
-        return "none"
-    low, high = interval(right, total)
-    return f"{right} of {total} = {right / total:.0%} ({low:.0%} to {high:.0%})"
 
 
 def summary(rows: list[Row]) -> str:

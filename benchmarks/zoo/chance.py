@@ -4,23 +4,19 @@ from collections.abc import Sequence
 
 from scipy.stats import binomtest
 
-Z = 1.96  # of 95%
-
 
 def wilson(right: int, number: int) -> tuple[float, float]:
     """Return Wilson's interval of 95% for a share (Wilson 1927)."""
-    share = right / number
-    middle = (share + Z**2 / (2 * number)) / (1 + Z**2 / number)
-    half = Z * (share * (1 - share) / number + Z**2 / (4 * number**2)) ** 0.5 / (1 + Z**2 / number)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    interval = binomtest(right, number).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
-def share_text(right: int, number: int) -> str:
-    """Return a share with its interval, as a table shows it."""
+def share_text(right: int, number: int, digits: int = 1) -> str:
+    """Return a share with its interval, as a table shows it, in percent with so many digits."""
     if not number:
         return "none"
     low, high = wilson(right, number)
-    return f"{right} of {number} = {right / number:.1%} ({low:.1%} to {high:.1%})"
+    return f"{right} of {number} = {right / number:.{digits}%} ({low:.{digits}%} to {high:.{digits}%})"
 
 
 def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> tuple[int, int, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from benchmarks.zoo.chance import share_text
 from benchmarks.zoo.entry import Entry
 from benchmarks.zoo.split import entries
 from benchmarks.zoo.table import all_known
@@ -124,11 +125,5 @@ def _agrees(row: Row) -> bool:
 
 
 def rate(what: str, rows: list[Row], is_so: Any) -> str:
-    """Return how often something is so, with Wilson's interval (Wilson 1927)."""
-    number, right = len(rows), sum(bool(is_so(row)) for row in rows)
-    if not number:
-        return f"{what}: none"
-    z, share = 1.96, right / number
-    middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
-    half = z * (share * (1 - share) / number + z**2 / (4 * number**2)) ** 0.5 / (1 + z**2 / number)
-    return f"{what}: {right} of {number} = {share:.1%} ({max(middle - half, 0):.1%} to {min(middle + half, 1):.1%})"
+    """Return how often something is so, with its interval."""
+    return f"{what}: {share_text(sum(bool(is_so(row)) for row in rows), len(rows))}"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.watch_faults import share_text
 from benchmarks.watching.faults import FAULTS
+from benchmarks.zoo.chance import share_text
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "watching.md"

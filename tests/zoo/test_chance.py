@@ -1,6 +1,7 @@
 """Shares and pairs: against closed forms, not against another library."""
 
 from math import comb, sqrt
+from statistics import NormalDist
 
 import pytest
 from benchmarks.zoo.chance import mcnemar, share_text, wilson
@@ -9,9 +10,10 @@ from benchmarks.zoo.score import rate
 
 @pytest.mark.parametrize(("right", "number"), [(0, 10), (1, 10), (7, 10), (10, 10), (95, 100), (380, 400)])
 def test_wilsons_interval_holds_the_shares_that_would_not_be_rejected(right: int, number: int) -> None:
-    """At both ends the score test's statistic is 1.96: (p̂ - p)² = z² p (1 - p) / n."""
+    """At both ends the score test's statistic is the normal law's at 97.5%: (p̂ - p)² = z² p (1 - p) / n."""
+    z = NormalDist().inv_cdf(0.975)
     for end in wilson(right, number):
-        distance, spread = (right / number - end) ** 2, 1.96**2 * end * (1 - end) / number
+        distance, spread = (right / number - end) ** 2, z**2 * end * (1 - end) / number
         assert distance == pytest.approx(spread, abs=1e-12)  # float64
 
 
