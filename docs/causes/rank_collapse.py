@@ -1,7 +1,7 @@
-"""A hundred and fifty tanh layers with Gaussian weights of gain 1, and as many with orthogonal ones."""
+"""Sixty ReLU layers as He starts them, and the same as branches on a residual stream."""
 
 import fathometer as fm
 
-model = fm.Mlp(depth=150, activation="tanh", init="lecun")
-twin = fm.preset("orthogonal-tanh-50@depth=150")
+model = fm.Mlp(depth=60)
+twin = fm.Mlp(depth=60, residual="scaled")
 faulty, healthy = fm.preflight(model), fm.preflight(twin)

@@ -87,7 +87,7 @@ LOOKS: dict[str, Look] = {
     "rank_collapse": Look(
         "rank",
         "The number of directions falls until little more than one is left.",
-        CRITICAL,
+        STREAM,
         "A batch of N samples differs in N - 1 directions at most, so a small one cannot show much.",
     ),
     "token_rank_collapse": Look(
