@@ -328,7 +328,7 @@ def test_ten_thousand_steps_grow_no_memory(tmp_path: Path) -> None:
             if at in (4000, 10_000):
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
-                tensors.append(sum(isinstance(one, Tensor) for one in gc.get_objects()))
+                tensors.append(sum(issubclass(type(one), Tensor) for one in gc.get_objects()))  # asking an object may warn
     tracemalloc.stop()
 
     # 600 rows more, of which nothing may be kept: less than a tenth of what these rows are on disk
