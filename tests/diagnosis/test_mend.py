@@ -336,7 +336,7 @@ SICK: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
         {"residual_branch_imbalance"},
         {"initialise_stream", "initialise_by_measurement", "scale_branches", "zero_branches"},
     ),
-    "two layers in a block": (lambda: Blocks(Two, 25), {"vanishing_gradient"}, STARTS),
+    "two layers in a block": (lambda: Blocks(Two, 25), {"vanishing_gradient"}, STARTS | {"add_residual"}),
     "convolutions, 30 deep": (
         lambda: Images(30),
         {"vanishing_gradient"},
