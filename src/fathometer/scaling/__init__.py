@@ -1,4 +1,4 @@
-"""How big is it? What a network of this shape costs, in closed form."""
+"""How big is it, how big should it be, and what loss does that buy?"""
 
 from fathometer.scaling.costs import (
     PETAFLOP_DAY,
@@ -11,17 +11,33 @@ from fathometer.scaling.costs import (
     run_flops,
     training_flops,
 )
+from fathometer.scaling.estimate import Estimate
+from fathometer.scaling.fit import fit_law
+from fathometer.scaling.law import Law
+from fathometer.scaling.leave_out import LeftOut, leave_out
 from fathometer.scaling.memory import Memory, memory_bytes
+from fathometer.scaling.optimum import Optimum, disagreement, optimum
+from fathometer.scaling.published import PUBLISHED, find_law
 
 __all__ = [
     "PETAFLOP_DAY",
+    "PUBLISHED",
+    "Estimate",
+    "Law",
+    "LeftOut",
     "Memory",
+    "Optimum",
     "backward_flops",
+    "disagreement",
+    "find_law",
+    "fit_law",
     "flops_by_group",
     "forward_flops",
     "forward_flops_per_token",
+    "leave_out",
     "memory_bytes",
     "num_parameters",
+    "optimum",
     "parameters_by_group",
     "run_flops",
     "training_flops",

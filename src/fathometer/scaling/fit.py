@@ -56,7 +56,7 @@ def fit_law(
     order = np.argsort(values)
     best, objective = polish(points, rested[order[0]])
     residuals = logs - plan.log_loss(best[None])[0][0]
-    near = np.vstack([best, rested[order[1:: max(1, len(order) // RESTARTS)]][: RESTARTS - 1]])
+    near = np.vstack([best, rested[order[1 :: max(1, len(order) // RESTARTS)]][: RESTARTS - 1]])
     draws = resample(points, near, members, resamples, generator)
     return Law(
         shape,

@@ -93,5 +93,3 @@ def check_budget(name: str, value: float, most: float = 1e35, example: str = "1e
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not (0 < value < most):
         raise SpecError(f"The {name} are {value!r}", f"A budget is a number above 0 and below {most:g}", f"Try {example}")
-
-

@@ -82,7 +82,9 @@ def _table(records: Any) -> Sequence[Mapping[str, Any]]:
 def _mapping(row: Any) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(
-            f"A point is a {type(row).__name__}", "A point is a dict or a record", 'Try {"parameters": 1e8, "tokens": 2e9, "loss": 3.1}'
+            f"A point is a {type(row).__name__}",
+            "A point is a dict or a record",
+            'Try {"parameters": 1e8, "tokens": 2e9, "loss": 3.1}',
         )
     return row
 
@@ -113,7 +115,9 @@ def _number(value: Any, place: int, name: str) -> float:
 def _missing(name: str, rows: Sequence[Mapping[str, Any]]) -> DataError:
     known = ", ".join(map(str, rows[0])) if rows else "none"
     return DataError(
-        f"The points have no `{name}`; they have: {known}", "Each point has every column", f'Say which it is: columns={{"{name}": "…"}}'
+        f"The points have no `{name}`; they have: {known}",
+        "Each point has every column",
+        f'Say which it is: columns={{"{name}": "…"}}',
     )
 
 
