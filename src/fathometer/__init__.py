@@ -17,9 +17,11 @@ _PUBLIC = {
     "assert_trains": "fathometer.diagnosis",
     "build": "fathometer.networks",
     "deepen": "fathometer.networks",
+    "fit_law": "fathometer.scaling",
     "forecast": "fathometer.theory",
     "many": "fathometer.runs",
     "mend": "fathometer.diagnosis",
+    "plan": "fathometer.scaling",
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
     "probe": "fathometer.lenses",
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from fathometer.networks import deepen as deepen
     from fathometer.runs import many as many
     from fathometer.runs import train as train
+    from fathometer.scaling import fit_law as fit_law
+    from fathometer.scaling import plan as plan
     from fathometer.spec import ConvNet as ConvNet
     from fathometer.spec import Mlp as Mlp
     from fathometer.spec import Transformer as Transformer

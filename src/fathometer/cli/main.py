@@ -10,6 +10,7 @@ from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
 from fathometer.cli.mend import mend
+from fathometer.cli.plan import plan
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
 from fathometer.cli.study import study
@@ -23,6 +24,7 @@ COMMANDS = {
     "train": train,
     "follow": follow,
     "study": study,
+    "plan": plan,
     "presets": presets,
 }
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE

@@ -7,11 +7,14 @@ import numpy as np
 from fathometer.errors import SpecError
 from fathometer.scaling.costs import PETAFLOP_DAY
 from fathometer.scaling.estimate import Estimate, estimate
+from fathometer.scaling.forms import PARAMETERS_TOKENS
 from fathometer.scaling.law import Law
 from fathometer.scaling.published import KAPLAN_ADVICE, PUBLISHED
 
 GRID = np.linspace(np.log(1e2), np.log(1e16), 1500)  # of parameters
-REPEAT_WORTH = 15.39  # R*: after so many repetitions a token is worth 1/e of a new one; Muennighoff et al. 2023
+# R* of Muennighoff, Rush et al. 2023: after so many repetitions a token is worth 1/e of a new one, and after so many times the
+# parameters that the new tokens call for, one more is.
+REPEAT_WORTH, EXCESS_WORTH = 15.39, 5.31
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ def optimum(law: Law, flops: float, unique_tokens: float | None = None) -> Optim
     """Return where a law of parameters and tokens is least, under 6·N·D = `flops`.
 
     With `unique_tokens` the data are read again and again beyond that: D tokens of which U are new count as
-    U + U·R*·(1 - exp(-(D/U - 1)/R*)), R* = 15.39 (Muennighoff, Rush et al. 2023), in a law that was made for new ones.
+    U + U·R*·(1 - exp(-(D/U - 1)/R*)), R* = 15.39, in a law that was made for new ones; and parameters beyond those that U
+    tokens call for count likewise, with R* = 5.31 (Muennighoff, Rush et al. 2023).
 
     Raises `SpecError` for a law of other columns, and for a budget that is not a positive number.
     """
@@ -42,9 +46,7 @@ def optimum(law: Law, flops: float, unique_tokens: float | None = None) -> Optim
             'Fit the form "parameters-tokens", or take a published law',
         )
     sizes = np.exp(GRID)
-    tokens = flops / (6 * sizes)
-    worth = tokens if unique_tokens is None else worth_of(tokens, unique_tokens)
-    logs = law.log_loss({"parameters": sizes, "tokens": worth})
+    logs = law.log_loss(effective(law, sizes, flops / (6 * sizes), unique_tokens))
     places, least = _lowest(logs)
     best = np.exp(places)
     spent = flops / (6 * best)
@@ -55,14 +57,34 @@ def optimum(law: Law, flops: float, unique_tokens: float | None = None) -> Optim
     return Optimum(over(best), over(spent), over(spent / best), over(np.exp(least)))
 
 
-def worth_of(tokens: np.ndarray | float, unique: float) -> np.ndarray:
+def effective(
+    law: Law, parameters: np.ndarray | float, tokens: np.ndarray | float, unique_tokens: float | None
+) -> dict[str, np.ndarray]:
+    """Return the parameters and tokens that a law made for new tokens is to be asked about, where only so many are new."""
+    sizes, read = np.asarray(parameters, dtype=float), np.asarray(tokens, dtype=float)
+    if unique_tokens is None:
+        return {"parameters": sizes, "tokens": read}
+    called_for = _parameters_for(law, unique_tokens)
+    worth = sizes if called_for is None else worth_of(sizes, called_for, EXCESS_WORTH)
+    return {"parameters": worth, "tokens": worth_of(read, unique_tokens)}
+
+
+def _parameters_for(law: Law, tokens: float) -> float | None:
+    """Return the parameters that are best with so many new tokens: α A / N^α = β B / D^β; None for another form of law."""
+    if law.form is not PARAMETERS_TOKENS:
+        return None
+    _, log_a, log_b, alpha, beta = law.theta
+    return float(np.exp((np.log(alpha / beta) + log_a - log_b + beta * np.log(tokens)) / alpha))
+
+
+def worth_of(tokens: np.ndarray | float, unique: float, worth: float = REPEAT_WORTH) -> np.ndarray:
     """Return how many new tokens are worth as much as these, of which `unique` are new and the rest repetitions.
 
     >>> worth_of([5e9, 1e10, 4e10], 1e10).round(-7).tolist()
     [5000000000.0, 10000000000.0, 37260000000.0]
     """
     repeats = np.maximum(np.asarray(tokens, dtype=float) / unique - 1, 0.0)
-    return np.minimum(tokens, unique) + unique * REPEAT_WORTH * (1 - np.exp(-repeats / REPEAT_WORTH))
+    return np.minimum(tokens, unique) + unique * worth * (1 - np.exp(-repeats / worth))
 
 
 def _lowest(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
