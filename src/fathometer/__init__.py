@@ -21,12 +21,14 @@ _PUBLIC = {
     "forecast": "fathometer.theory",
     "many": "fathometer.runs",
     "mend": "fathometer.diagnosis",
+    "parametrize": "fathometer.networks",
     "plan": "fathometer.scaling",
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
     "probe": "fathometer.lenses",
     "study": "fathometer.studies",
     "train": "fathometer.runs",
+    "transfer": "fathometer.runs",
     "watch": "fathometer.diagnosis",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
     from fathometer.lenses import probe as probe
     from fathometer.networks import build as build
     from fathometer.networks import deepen as deepen
+    from fathometer.networks import parametrize as parametrize
     from fathometer.runs import many as many
     from fathometer.runs import train as train
+    from fathometer.runs import transfer as transfer
     from fathometer.scaling import fit_law as fit_law
     from fathometer.scaling import plan as plan
     from fathometer.spec import ConvNet as ConvNet

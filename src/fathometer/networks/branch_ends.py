@@ -131,7 +131,9 @@ def _reaches(node: Node, begin: Node, known: dict[int, bool]) -> bool:
             order.append(here)
             stack += [child for child, _ in here.next_functions if child is not None]
     for here in reversed(order):
-        known[id(here)] = known[id(here)] or any(known.get(id(child), False) for child, _ in here.next_functions if child is not None)
+        known[id(here)] = known[id(here)] or any(
+            known.get(id(child), False) for child, _ in here.next_functions if child is not None
+        )
     return known[id(node)]
 
 

@@ -139,4 +139,7 @@ def axes_of(owner: nn.Module, count: int, grows: tuple[int, ...]) -> tuple[int, 
 
 def with_roles(found: Mapping[str, Found], named: Mapping[str, Role]) -> dict[str, Role]:
     """Return the role of every parameter; those that are named, by a part of the template, are as they are said to be."""
-    return {name: next((role for part, role in named.items() if part in one.template), None) or one.role for name, one in found.items()}
+    return {
+        name: next((role for part, role in named.items() if part in one.template), None) or one.role
+        for name, one in found.items()
+    }

@@ -1,10 +1,10 @@
 """muP and CompleteP for any module, with nothing changed but numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,9 +23,9 @@ WRAPPED = ("_orig_mod.", "_checkpoint_wrapped_module.", "module.", "_fsdp_wrappe
 
 @dataclass(frozen=True)
 class Parametrized:
-    """A module under muP, depth-μP or CompleteP: the module itself, and how each of its parameters starts and moves, by name.
+    """A module under muP, depth-μP or CompleteP, and how each of its parameters starts and moves, by name.
 
-    Its forward pass is the user's own. `scales` has what the optimizer is to be told; `roles` what each parameter was found to be.
+    Its forward pass is the user's own. `scales` has what the optimizer is to be told; `roles` what each was found to be.
     """
 
     model: nn.Module
@@ -41,7 +41,9 @@ class Parametrized:
         for name, parameter in (self.model if model is None else model).named_parameters():
             scale = self.scales.get(plain_name(name))
             if scale is None:
-                raise ModelError(f'There is no role for "{name}"', "The module has the parameters of the parametrized one", "Give that one")
+                raise ModelError(
+                    f'There is no role for "{name}"', "The module has the parameters of the parametrized one", "Give that one"
+                )
             key = (scale.learning_rate_multiplier, scale.weight_decay_multiplier, scale.epsilon_multiplier)
             groups.setdefault(key, []).append(parameter)
         return [
@@ -65,10 +67,14 @@ class Parametrized:
             roles = {name: row.pop("role") for name, row in rows.items()}
             scales = {name: Scale(**row) for name, row in rows.items()}
         except (OSError, KeyError, TypeError, ValueError) as problem:
-            raise RecordError(f'"{path}" holds no parametrization: {problem!r}', f'Its schema is "{SCHEMA}"', "Save it anew") from None
+            raise RecordError(
+                f'"{path}" holds no parametrization: {problem!r}', f'Its schema is "{SCHEMA}"', "Save it anew"
+            ) from None
         missing = [name for name, _ in model.named_parameters() if plain_name(name) not in scales]
         if missing:
-            raise ModelError(f'"{path}" says nothing of "{missing[0]}"', "It is of a module with the same parameters", "Load that one")
+            raise ModelError(
+                f'"{path}" says nothing of "{missing[0]}"', "It is of a module with the same parameters", "Load that one"
+            )
         return cls(model, scales, roles, table["name"])
 
 
@@ -139,7 +145,9 @@ class _Rule:
         sizes = [root_mean_square(self.small[own]) for own in members]
         spread = (sum(size**2 for size in sizes) / len(sizes)) ** 0.5
         role, is_inside = self.roles[members[0]], self.found[members[0]].block is not None
-        fans = tuple(parameter.shape[axis] for axis in self.found[members[0]].fans) if parameter.ndim > 1 else (1, parameter.numel())
+        fans = (
+            tuple(parameter.shape[axis] for axis in self.found[members[0]].fans) if parameter.ndim > 1 else (1, parameter.numel())
+        )
         ratios = {"width_ratio": self.wider, "depth_ratio": self.deeper if is_inside else 1.0}
         # A vector is no matrix of the table: it starts at its own constant, whose size is measured like all others.
         scale = scale_of(self.name, Tensor(role, *fans, base_std=spread or 1.0, **ratios))
@@ -211,5 +219,3 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
-
-

@@ -15,7 +15,7 @@ SETTLED = 1e-9  # relative gain in a step, below which a fit has come to rest
 
 @dataclass(frozen=True)
 class Points:
-    """What is fitted: log-losses at a design's points, with Huber's δ and weights, each `(fit, point)` or `(1, point)` for all."""
+    """Log-losses at a design's points, with Huber's δ and weights: each `(fit, point)`, or `(1, point)` for all fits."""
 
     design: Design
     log_losses: np.ndarray

@@ -7,7 +7,7 @@ import numpy as np
 
 from fathometer.errors import SpecError
 from fathometer.scaling.descent import Points, descend, polish
-from fathometer.scaling.forms import Columns, Form, design, find_form
+from fathometer.scaling.forms import Form, design, find_form
 from fathometer.scaling.law import Law
 from fathometer.scaling.points_in import LOSS, read_groups, read_points
 from fathometer.scaling.resample import resample
@@ -35,7 +35,8 @@ def fit_law(
     `form` is "parameters-tokens" (Hoffmann et al. 2022), "width-depth-tokens" (McLeish et al. 2025) or "kaplan" (Kaplan et
     al. 2020); `columns` says what a column is called where it has another name. Minimises Huber's loss, δ = `delta`, of
     log-loss, summed over points, with exact slopes from many `starts`. Intervals of 90% come from `resamples` of the points,
-    or of whole runs where `groups` names the column that tells them apart: points of one run err together. A number whose interval is too wide to mean anything is `law.open`, not printed.
+    or of whole runs where `groups` names the column that tells them apart: points of one run err together. A number whose
+    interval is too wide to mean anything is in `law.open`, and not printed.
 
     Raises `DataError` for points that cannot be fitted: too few, not finite, not positive, or a column that never changes.
 

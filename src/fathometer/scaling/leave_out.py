@@ -39,7 +39,7 @@ def leave_out(
     found = read_points(records, shape, wishes.pop("columns", None))
     if by not in found:
         raise DataError(f'"{by}" is no column of this law', f"It has {', '.join(shape.columns)}", "Name one of them")
-    settings = {"starts": 100, "resamples": 200, **wishes}
+    settings: dict[str, Any] = {"starts": 100, "resamples": 200, **wishes}
     values = np.unique(found[by])
     rounds: Sequence[np.ndarray] = [np.array([value]) for value in values] if largest is None else [values[-largest:]]
     result = list[LeftOut]()

@@ -140,7 +140,7 @@ def plan(
     _check_reach(seen, spec, budget, tokens)
     unique = seen if tokens is None else min(seen, tokens)
     sizes = effective(rule, float(num_parameters(spec)), seen, tokens)
-    loss = rule.predict(**{name: float(size) for name, size in sizes.items()})
+    loss = rule.predict(parameters=float(sizes["parameters"]), tokens=float(sizes["tokens"]))
     found = recipes(budget, num_parameters(spec), seen, loss.value)
     sequences = max(1, round(found[0].batch_tokens / spec.context))
     proxy = shape_of_proxy(spec)

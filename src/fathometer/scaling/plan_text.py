@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fathometer.scaling.costs import PETAFLOP_DAY
+from fathometer.scaling.costs import PETAFLOP_DAY, num_parameters
 from fathometer.scaling.estimate import Estimate
 from fathometer.scaling.measured import MEASURED
 from fathometer.scaling.shapes import OPINIONS
@@ -26,7 +26,8 @@ def plan_lines(plan: "Plan") -> Iterator[str]:
     yield f"parameters  {_interval(plan.best.parameters)} at the law's optimum"
     again = "" if plan.epochs <= 1 else f"; the data are read {plan.epochs:.2g} times"
     yield f"tokens      {_interval(plan.best.tokens)}, {_interval(plan.best.tokens_per_parameter)} a parameter{again}"
-    yield f"batch       {count(plan.batch_sequences * spec.context)} tokens ({plan.batch_sequences:,} sequences), {plan.steps:,} steps"
+    batch = f"{count(plan.batch_sequences * spec.context)} tokens ({plan.batch_sequences:,} sequences)"
+    yield f"batch       {batch}, {plan.steps:,} steps"
     yield f"rate        {plan.learning_rate:.2g} for Adam, to be looked for on the proxy below"
     yield f"memory      {plan.layout}"
     yield (
@@ -35,8 +36,8 @@ def plan_lines(plan: "Plan") -> Iterator[str]:
     )
     proxy = plan.proxy
     yield (
-        f"proxy       {proxy.depth} deep, {proxy.width} wide ({count(_parameters(proxy))} parameters): find the learning rate there "
-        "(fm.transfer) and keep it, under CompleteP"
+        f"proxy       {proxy.depth} deep, {proxy.width} wide ({count(num_parameters(proxy))} parameters): find the learning rate "
+        "there (fm.transfer) and keep it, under CompleteP"
     )
     yield ""
     yield from _disagreements(plan)
@@ -78,9 +79,3 @@ def count(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g}{unit}"
     return f"{number:.3g}"
-
-
-def _parameters(spec: object) -> int:
-    from fathometer.scaling.costs import num_parameters
-
-    return num_parameters(spec)  # pyrefly: ignore[bad-argument-type]

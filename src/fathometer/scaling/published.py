@@ -10,8 +10,8 @@ from fathometer.scaling.law import Law
 
 DRAWS = 400
 
-# Of the fit to the 240 points of Besiroglu et al. 2024 (`fit_law`, 2,000 resamples of points): where the middle of the points is,
-# and the standard deviations and correlations of log E, log A and log B there, α and β. Their own standard errors are of this size.
+# Of the fit to the 240 points of Besiroglu et al. 2024 (`fit_law`, 2,000 resamples): where the middle of the points is, and the
+# standard deviations and correlations of log E, log A and log B there, α and β. Their own standard errors are of this size.
 _MIDDLE = {"parameters": 20.559283, "tokens": 23.553231}
 _SPREAD = (0.01236, 0.05161, 0.05729, 0.01335, 0.01806)
 _CORRELATION = (

@@ -27,7 +27,7 @@ GPT3 = (
 
 
 def recipes(flops: float, parameters: float, tokens: float, loss: float) -> tuple[Recipe, ...]:
-    """Return what several sources would set, the first being the one that a plan takes; batches are cut to `FEWEST_STEPS` steps."""
+    """Return what several sources would set; a plan takes the first. Batches are cut so that `FEWEST_STEPS` steps are left."""
     sizes = [log(size) for size, _, _ in GPT3]
     at = log(parameters)
     batch, rate = (exp(float(np.interp(at, sizes, [log(row[place]) for row in GPT3]))) for place in (1, 2))

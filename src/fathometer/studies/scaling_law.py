@@ -74,8 +74,8 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     sentence = (
         f"{len(ladder)} networks of {_count(min(p['parameters'] for p in ladder))} to "
         f"{_count(max(p['parameters'] for p in ladder))} parameters foretell {predicted.value:.3f} nats a byte "
-        f"({predicted.low:.3f} to {predicted.high:.3f}) for one of {_count(sizes['parameters'])} on {_count(sizes['tokens'])} bytes; "
-        f"trained, it reaches {trial.loss:.3f}, {'inside' if trial.is_inside else 'outside'} the interval."
+        f"({predicted.low:.3f} to {predicted.high:.3f}) for one of {_count(sizes['parameters'])} on {_count(sizes['tokens'])} "
+        f"bytes; trained, it reaches {trial.loss:.3f}, {'inside' if trial.is_inside else 'outside'} the interval."
     )
     answer = "shown" if trial.is_inside and width <= 2 * CLOSE else "shown in part" if trial.is_inside else "not shown"
     inside = sum(one.is_inside for one in others)
@@ -112,8 +112,8 @@ def _why(trial: LeftOut, law: Law) -> tuple[str, ...]:
         return ()
     side = "more" if trial.loss > trial.predicted.high else "less"
     because = (
-        "the rate or the number of steps that suited the ladder does not suit it, or the ladder's own differences stand for other "
-        "things than size"
+        "the rate or the number of steps that suited the ladder does not suit it, or the ladder's own differences stand for "
+        "other things than size"
         if side == "more"
         else "the ladder bends less than the law has it, whose floor E is too high"
     )

@@ -5,9 +5,9 @@ from math import log, sqrt
 from typing import Any
 
 from fathometer.records import Asked
+from fathometer.scaling.best_rate import Sweep, Transferred, sweep_of, transferred
 from fathometer.spec import Mlp
 from fathometer.studies.best import data_of, train_together
-from fathometer.studies.best_rate import Sweep, Transferred, sweep_of, transferred
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
 from fathometer.studies.transfer_page import figures_of, table_of
 
@@ -28,9 +28,8 @@ def cells(options: Options) -> Groups:
         for depth, width in shapes:
             own = effective(arm, depth, width, options)
             at = {"arm": own, "depth": depth, "width": width, **fixed, **({} if own == "standard" else base)}
-            groups.setdefault(
-                (own, depth, width), [{**at, "rate": rate, "seed": seed} for rate in rates(options) for seed in options["seeds"]]
-            )
+            sweep: list[Cell] = [{**at, "rate": rate, "seed": seed} for rate in rates(options) for seed in options["seeds"]]
+            groups.setdefault((own, depth, width), sweep)
     return list(groups.values())
 
 
@@ -56,8 +55,11 @@ def measure(group: Sequence[Cell]) -> Iterator[Row]:
 
 def _run(cell: Cell) -> tuple[Mlp, Asked]:
     base = {name: cell[name] for name in ("base_depth", "base_width") if name in cell}
-    start = {"init": "mup" if cell["arm"] == "standard" else cell["arm"], **base}  # μP of its own base is standard
-    shape = {"depth": cell["depth"], "width": cell["width"], "residual": "pre-norm", "branch_layers": 2}
+    start: dict[str, Any] = {
+        "init": "mup" if cell["arm"] == "standard" else cell["arm"],
+        **base,
+    }  # μP of its own base is standard
+    shape: dict[str, Any] = {"depth": cell["depth"], "width": cell["width"], "residual": "pre-norm", "branch_layers": 2}
     spec = Mlp(inputs=48, outputs=RULES["classes"], **shape, **start)
     return spec, Asked(cell["steps"], cell["batch_size"], "adam", cell["rate"], seed=cell["seed"])
 
@@ -107,7 +109,8 @@ def _worst(found: dict[Key, Transferred], arm: str, options: Options) -> tuple[T
 def _words(arm: str, drift: Transferred, regret: Transferred) -> str:
     middle, low, high = drift.drift
     lost, least, most = regret.regret
-    return f"{arm} drifts by up to {middle:+.1f} octaves ({low:+.1f} to {high:+.1f}) and loses up to {lost:.0%} ({least:.0%} to {most:.0%})"
+    drifts = f"{arm} drifts by up to {middle:+.1f} octaves ({low:+.1f} to {high:+.1f})"
+    return f"{drifts} and loses up to {lost:.0%} ({least:.0%} to {most:.0%})"
 
 
 def _along(found: dict[Key, Transferred], arm: str, options: Options) -> str:

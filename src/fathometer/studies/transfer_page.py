@@ -5,7 +5,7 @@ from typing import Any
 
 from fathometer.figures import band_chart
 from fathometer.report import Figure
-from fathometer.studies.best_rate import Sweep, Transferred
+from fathometer.scaling.best_rate import Sweep, Transferred
 
 Found = Mapping[tuple[str, int, int], Transferred]
 Tables = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]

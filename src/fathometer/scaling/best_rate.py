@@ -55,6 +55,11 @@ def sweep_of(rows: Sequence[Mapping[str, float]], score: str, worst: float) -> S
     return Sweep(np.array([log2(rate) for rate in rates]), losses)
 
 
+def best_rate(sweep: Sweep, seed: int = 0) -> tuple[float, float, float]:
+    """Return the best log2 rate of a sweep and the ends of its 90% interval."""
+    return _ends(sweep.draws(np.random.default_rng(seed))[0])
+
+
 @dataclass(frozen=True)
 class Transferred:
     """What comes of taking the base's best rate to another shape: each with the middle and the ends of its 90% interval.
