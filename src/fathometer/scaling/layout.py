@@ -75,4 +75,4 @@ def _on(spec: Transformer, batch_tokens: float, chip: Chip, chips: int) -> Layou
         one = memory_bytes(spec, 1, number_bytes=ACTIVATION_BYTES, recompute=True).activations
         kept = int(room // one)
     at_once = max(1, min(wanted, kept))
-    return Layout(chips, at_once, ceil(wanted / at_once), recompute, state, gathered, at_once * one, chip.memory_bytes)
+    return Layout(chips, at_once, ceil(wanted / at_once), recompute, state, gathered, float(at_once * one), chip.memory_bytes)

@@ -77,14 +77,14 @@ def _parameters_for(law: Law, tokens: float) -> float | None:
     return float(np.exp((np.log(alpha / beta) + log_a - log_b + beta * np.log(tokens)) / alpha))
 
 
-def worth_of(tokens: np.ndarray | float, unique: float, worth: float = REPEAT_WORTH) -> np.ndarray:
+def worth_of(tokens: np.ndarray | float | list[float], unique: float, worth: float = REPEAT_WORTH) -> np.ndarray:
     """Return how many new tokens are worth as much as these, of which `unique` are new and the rest repetitions.
 
     >>> worth_of([5e9, 1e10, 4e10], 1e10).round(-7).tolist()
     [5000000000.0, 10000000000.0, 37260000000.0]
     """
     repeats = np.maximum(np.asarray(tokens, dtype=float) / unique - 1, 0.0)
-    return np.minimum(tokens, unique) + unique * worth * (1 - np.exp(-repeats / worth))
+    return np.asarray(np.minimum(tokens, unique) + unique * worth * (1 - np.exp(-repeats / worth)))
 
 
 def _lowest(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

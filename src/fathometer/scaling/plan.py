@@ -141,10 +141,10 @@ def plan(
     unique = seen if tokens is None else min(seen, tokens)
     sizes = effective(rule, float(num_parameters(spec)), seen, tokens)
     loss = rule.predict(parameters=float(sizes["parameters"]), tokens=float(sizes["tokens"]))
-    found = recipes(budget, num_parameters(spec), seen, loss.value)
+    found = recipes(budget, float(num_parameters(spec)), seen, loss.value)
     sequences = max(1, round(found[0].batch_tokens / spec.context))
     proxy = shape_of_proxy(spec)
-    place = layout_for(spec, sequences * spec.context, kind, chips)
+    place = layout_for(spec, float(sequences * spec.context), kind, chips)
     return Plan(
         budget,
         best,

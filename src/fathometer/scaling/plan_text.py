@@ -69,7 +69,7 @@ def _interval(number: Estimate) -> str:
     return f"{count(number.value)} ({count(number.low)} to {count(number.high)})"
 
 
-def count(number: float) -> str:
+def count(number: float | int) -> str:
     """Return a number in three digits.
 
     >>> count(73.02e9), count(1.974), count(12.5)

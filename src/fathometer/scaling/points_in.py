@@ -57,10 +57,10 @@ def row_of(record: Record) -> dict[str, float]:
     tail = record.losses[-20:]
     loss = record.held_out_loss if record.held_out_loss is not None else sum(tail) / max(1, len(tail))
     return {
-        "parameters": num_parameters(spec),
-        "tokens": samples * (spec.context if isinstance(spec, Transformer) else 1),
-        "width": getattr(spec, "width", 0),
-        "depth": spec.depth,
+        "parameters": float(num_parameters(spec)),
+        "tokens": float(samples * (spec.context if isinstance(spec, Transformer) else 1)),
+        "width": float(getattr(spec, "width", 0)),
+        "depth": float(spec.depth),
         LOSS: loss if record.status == "finished" else float("nan"),
     }
 

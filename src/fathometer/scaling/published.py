@@ -74,7 +74,7 @@ PUBLISHED: dict[str, Law] = {
         KAPLAN,
         (float(np.log(6.4e13)) * 0.076 / 0.103, float(np.log(1.8e13)), 0.076 / 0.103, 0.103),
         "Kaplan et al. 2020, Scaling laws for neural language models, equation 1.5 (parameters without embeddings)",
-        {"parameters": (768, 1.5e9), "tokens": (2e7, 2.3e10)},
+        {"parameters": (768.0, 1.5e9), "tokens": (2e7, 2.3e10)},
     ),
 }
 # Not a loss to be minimised but what the paper advises: N = 1.3e9 · (C / petaflop day)^0.73, its table 6.
@@ -84,7 +84,7 @@ GEMSTONES_SHAPE = _law(
     WIDTH_DEPTH_TOKENS,
     (-18.156, 2.18132, 0.83468, 10.98393, 0.30662, 0.10662, 0.51918),
     "fitted here to the public losses of McLeish et al. 2025; E is not identified",
-    {"width": (256, 3072), "depth": (3, 80), "tokens": (1e10, 3.5e11)},
+    {"width": (256.0, 3072.0), "depth": (3.0, 80.0), "tokens": (1e10, 3.5e11)},
 )
 
 

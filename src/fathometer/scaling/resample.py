@@ -9,7 +9,7 @@ WORLDS, OWN = 8, 60  # made-up data sets, and resamples of each, that say by how
 MOST = 1.4  # that it is believed to overstate
 LEVEL = (0.05, 0.95)
 
-Fits = Float[np.ndarray, "fit number"]
+Fits = Float[np.ndarray, "_ number"]
 
 
 def resample(points: Points, starts: Fits, members: np.ndarray | None, count: int, generator: np.random.Generator) -> Fits:

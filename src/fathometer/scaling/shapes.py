@@ -115,12 +115,13 @@ def find_opinion(name: str) -> Opinion:
     return OPINIONS[name]
 
 
-def shape_for(parameters: float, opinion: Opinion, like: Transformer) -> Transformer:
+def shape_for(parameters: float | int, opinion: Opinion, like: Transformer) -> Transformer:
     """Return the transformer like another one whose parameters come nearest to a number, in the shape of an opinion.
 
     Widths are whole heads of 128 (64 below a width of 1024, 16 below 128). Where even the smallest is too large, it is that.
     """
     assert opinion.aspect is not None
+    parameters = float(parameters)
     aspect = opinion.aspect(max(parameters, 1e5))
     depth = _depth_for(parameters, aspect, like)
     widths = [_with(like, depth, width) for width in _widths(_width_for(parameters, depth, like))]
@@ -140,7 +141,7 @@ def _width_for(parameters: float, depth: int, like: Transformer) -> float:
     low, high = 1.0, 1e6
     for _ in range(60):
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if _parameters(like, depth, middle) < parameters else (low, middle)
+        low, high = (middle, high) if _parameters(like, float(depth), middle) < parameters else (low, middle)
     return low
 
 
