@@ -62,7 +62,7 @@ def test_more_budget_is_more_of_everything(flops: float) -> None:
 
 
 def test_few_data_are_read_again_and_grow_the_network_less() -> None:
-    """Where tokens are few they are read again, the loss is higher, and few parameters beyond those that they call for are added."""
+    """Where tokens are few they are read again, the loss is higher, and parameters beyond those that they call for are few."""
     free, few = plan(1e20), plan(1e20, tokens=1e9)
 
     assert free.epochs == 1

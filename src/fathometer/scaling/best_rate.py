@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -44,7 +45,7 @@ class Sweep:
         return np.arange(first, min(len(self.rates), first + 2 * REACH + 1))
 
 
-def sweep_of(rows: Sequence[Mapping[str, float]], score: str, worst: float) -> Sweep:
+def sweep_of(rows: Sequence[Mapping[str, Any]], score: str, worst: float) -> Sweep:
     """Return the sweep of rows with `rate`, `seed` and a score; `worst` is the loss of guessing, which none exceeds."""
     rates, seeds = sorted({row["rate"] for row in rows}), sorted({row["seed"] for row in rows})
     losses = np.full((len(seeds), len(rates)), worst)

@@ -42,7 +42,7 @@ class Law:
         """Return the numbers that the data do not identify, each with the reason."""
         return {symbol: number.unknown for symbol, number in self.numbers.items() if number.unknown is not None}
 
-    def predict(self, *, observed: bool = False, level: float = LEVEL, **sizes: float) -> Estimate:
+    def predict(self, *, observed: bool = False, level: float = LEVEL, **sizes: float | int) -> Estimate:
         """Return the loss at some sizes, such as `parameters=1e9, tokens=2e10`.
 
         The interval is that of the law; with `observed` that of one run's loss, whose own scatter is drawn from the residuals.
@@ -60,7 +60,7 @@ class Law:
         """Return the log-loss of the law (first row) and of each draw at each point."""
         return design(self.form, columns).log_loss(np.vstack([np.array([self.theta]), self.draws]))[0]
 
-    def is_inside(self, **sizes: float) -> bool:
+    def is_inside(self, **sizes: float | int) -> bool:
         """Return whether sizes lie within the ranges that the law was fitted to."""
         return all(low <= sizes[name] <= high for name, (low, high) in self.ranges.items() if name in sizes)
 
@@ -77,7 +77,7 @@ class Law:
         lines += [f"  {symbol} = {number}" for symbol, number in self.numbers.items()]
         return "\n".join(lines)
 
-    def _at(self, sizes: Mapping[str, float]) -> dict[str, np.ndarray]:
+    def _at(self, sizes: Mapping[str, float | int]) -> dict[str, np.ndarray]:
         missing = [name for name in self.form.columns if name not in sizes]
         wrong = [f"{name} = {value}" for name, value in sizes.items() if not (np.isfinite(value) and value > 0)]
         extra = [name for name in sizes if name not in self.form.columns]

@@ -11,7 +11,7 @@ from fathometer.scaling.forms import PARAMETERS_TOKENS
 from fathometer.scaling.law import Law
 from fathometer.scaling.published import KAPLAN_ADVICE, PUBLISHED
 
-GRID = np.linspace(np.log(1e2), np.log(1e16), 1500)  # of parameters
+GRID = np.linspace(np.log(1e2), np.log(1e16), 500)  # of parameters
 # R* of Muennighoff, Rush et al. 2023: after so many repetitions a token is worth 1/e of a new one, and after so many times the
 # parameters that the new tokens call for, one more is.
 REPEAT_WORTH, EXCESS_WORTH = 15.39, 5.31

@@ -130,26 +130,28 @@ def shape_for(parameters: float | int, opinion: Opinion, like: Transformer) -> T
 
 def _depth_for(parameters: float, aspect: float, like: Transformer) -> int:
     """Return the whole depth at which a network of this aspect is nearest to its parameters."""
-    low, high = 0.02, float(DEEPEST)
-    for _ in range(60):  # halving: parameters rise with depth
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if _parameters(like, middle, aspect * middle) < parameters else (low, middle)
-    return max(1, round(low))
+    block, outside = _sizes(like)
+    return max(1, round(_where(parameters, lambda depth: depth * block * (aspect * depth) ** 2 + outside * aspect * depth)))
 
 
 def _width_for(parameters: float, depth: int, like: Transformer) -> float:
-    low, high = 1.0, 1e6
+    block, outside = _sizes(like)
+    return _where(parameters, lambda width: depth * block * width**2 + outside * width)
+
+
+def _where(goal: float, rising: Callable[[float], float]) -> float:
+    """Return where a rising function reaches a number, by halving."""
+    low, high = 1e-2, 1e7
     for _ in range(60):
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if _parameters(like, float(depth), middle) < parameters else (low, middle)
+        low, high = (middle, high) if rising(middle) < goal else (low, middle)
     return low
 
 
-def _parameters(like: Transformer, depth: float, width: float) -> float:
-    """Return about the parameters of a transformer of any depth and width, whole or not: those of a block in proportion."""
-    one, two = (num_parameters(_with(like, deep, 1024)) for deep in (1, 2))
-    block, outside = (two - one) * (width / 1024) ** 2, (2 * one - two) * (width / 1024)
-    return depth * block + outside
+def _sizes(like: Transformer) -> tuple[float, float]:
+    """Return about the parameters of a block over its width squared, and of all outside over the width."""
+    one, two = (num_parameters(_with(like, depth, 1024)) for depth in (1, 2))
+    return (two - one) / 1024**2, (2 * one - two) / 1024
 
 
 def _widths(width: float) -> list[int]:

@@ -68,7 +68,8 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     target = above[0]
     sizes = {"parameters": target["parameters"], "tokens": target["tokens"]}
     trial = LeftOut(sizes, law.predict(observed=True, **sizes), sum(point["loss"] for point in above) / len(above))
-    others = leave_out(ladder, starts=50, resamples=100)
+    few = {name: min(options[name], most) for name, most in (("starts", 50), ("resamples", 100))}
+    others = leave_out(ladder, **few)
     predicted = trial.predicted
     width = (predicted.high - predicted.low) / predicted.value
     sentence = (
