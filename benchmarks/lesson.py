@@ -106,8 +106,8 @@ def _plan() -> str:
     sizes, ratio = best.parameters, best.tokens_per_parameter
     ratios = [tokens / parameters for name, (parameters, tokens) in others.items() if name != "besiroglu2024"]
     return (
-        f"published: {flops:g} FLOP are best spent on {count(sizes.value)} parameters ({count(sizes.low)} to {count(sizes.high)}) and "
-        f"{ratio.value:.0f} tokens for each ({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
+        f"published: {flops:g} FLOP are best on {count(sizes.value)} parameters ({count(sizes.low)} to {count(sizes.high)}) "
+        f"and {ratio.value:.0f} tokens for each ({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
         f"{min(ratios):.2g} to {max(ratios):.0f} tokens"
     )
 

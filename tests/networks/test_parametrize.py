@@ -202,6 +202,14 @@ def test_what_shows_no_roles_is_an_error() -> None:
         parametrize(lambda width, depth: Net(width, depth, "no stream"), 64, 4, batch, base=(16, 2))
     with pytest.raises(SpecError, match='"he" has no multipliers'):
         parametrize(Net, 64, 4, batch, base=(16, 2), name="he")
+    with pytest.raises(ModelError, match="lists others beside its blocks"):
+        parametrize(
+            lambda width, depth: nn.Sequential(
+                nn.Linear(8, width), *(Block(width, "pre-norm") for _ in range(depth)), nn.Linear(width, 3)
+            ),
+            *(64, 4, batch),
+            base=(16, 2),
+        )
     with pytest.raises(ModelError, match="which the base does not have"):
         parametrize(
             lambda width, depth: Net(width, depth, "layer scale" if width > 32 else "pre-norm"), 64, 4, batch, base=(16, 2)

@@ -1,7 +1,7 @@
 """Which role each tensor of any module plays, by comparing its sizes."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -63,6 +63,7 @@ def compare(small: nn.Module, wider: nn.Module, deeper: nn.Module) -> dict[str, 
             "Let make(width, depth) use its width",
         )
     places = block_places(small, deeper)
+    _check_alike(own, places)
     owners = owners_of(small)
     found = dict[str, Found]()
     for name, parameter in own.items():
@@ -72,6 +73,25 @@ def compare(small: nn.Module, wider: nn.Module, deeper: nn.Module) -> dict[str, 
         fans = axes_of(owners[id(parameter)], len(parameter.shape), grows)
         found[name] = Found(name, tuple(parameter.shape), grows, block, template_of(name, places), fans)
     return found
+
+
+def _check_alike(names: Iterable[str], places: tuple[str, ...]) -> None:
+    """Raise `ModelError` where a list holds other things beside its blocks, whose numbers would move with depth."""
+    inside: dict[str, set[str]] = {}
+    for name in names:
+        block = block_of(name, places)
+        if block is not None:
+            inside.setdefault(block, set()).add(name[len(block) :])
+    for place in places:
+        own = [kinds for block, kinds in inside.items() if block.rpartition(".")[0] == place]
+        if any(kinds != own[0] for kinds in own):
+            raise ModelError(
+                f'The list "{place}" holds other modules beside its blocks'
+                if place
+                else "The module lists others beside its blocks",
+                "Blocks are numbered in a list of their own, so that depth moves no other module's name",
+                "Put them into one: nn.Sequential(stem, nn.Sequential(*blocks), readout)",
+            )
 
 
 def owners_of(model: nn.Module) -> dict[int, nn.Module]:

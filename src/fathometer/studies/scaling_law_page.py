@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from fathometer.figures import band_chart
 from fathometer.report import Figure
 from fathometer.scaling import Law
@@ -15,8 +13,8 @@ MOST_LINES = 4
 
 
 def figures_of(law: Law, ladder: Sequence[Point], above: Sequence[Point]) -> tuple[Figure, ...]:
-    """Return the trial, with the law's interval over sizes, and the ladder that it was fitted to."""
-    return (_trial(law, ladder, above), _ladder(ladder))
+    """Return how far each network is from the law, with the interval of one run, and what the law says of more of either."""
+    return (_trial(law, ladder, above), _ladder(ladder, above))
 
 
 def table_of(law: Law, points: Sequence[Point]) -> Tables:
@@ -37,35 +35,51 @@ def table_of(law: Law, points: Sequence[Point]) -> Tables:
 
 
 def _trial(law: Law, ladder: Sequence[Point], above: Sequence[Point]) -> Figure:
-    tokens = above[0]["tokens"]
-    smallest, largest = min(point["parameters"] for point in ladder), above[0]["parameters"]
-    sizes = [round(float(size)) for size in np.geomspace(smallest, largest, 6)]
-    foretold = [law.predict(observed=True, parameters=size, tokens=tokens) for size in sizes]
-    band = [(float(size), (one.low, one.value, one.high)) for size, one in zip(sizes, foretold, strict=True)]
-    trained = [(largest, tuple(point["loss"] for point in above))]
+    sizes = sorted({point["parameters"] for point in (*ladder, *above)})
+    most = {size: max(point["tokens"] for point in (*ladder, *above) if point["parameters"] == size) for size in sizes}
+    foretold = {size: law.predict(observed=True, parameters=size, tokens=most[size]) for size in sizes}
+    band = [(size, (one.low / one.value - 1, 0.0, one.high / one.value - 1)) for size, one in foretold.items()]
+    own = [(size, _off(law, [point for point in ladder if point["parameters"] == size])) for size in sizes[:-1]]
     chart = band_chart(
-        [("foretold", band), ("trained", trained)],
+        [(f"{LEVEL:.0%} of runs, says the law", band), ("the ladder", own), ("the trial", [(sizes[-1], _off(law, above))])],
         title="Foretold and trained",
-        subtitle=f"held-out loss after {tokens:,.0f} bytes; the band is the {LEVEL:.0%} interval of one run",
+        subtitle="held-out loss over the law's",
         axis="parameters",
         log=(True, False),
+        percent=True,
     )
-    return Figure(chart, "The law is fitted to smaller networks and fewer bytes only.", "The dot should lie in the band.")
+    see = "The last dot should lie in the band."
+    return Figure(chart, "The law is fitted to the ladder alone, which is smaller and saw fewer bytes.", see)
 
 
-def _ladder(ladder: Sequence[Point]) -> Figure:
-    counts = sorted({point["tokens"] for point in ladder})[-MOST_LINES:]
+def _off(law: Law, points: Sequence[Point]) -> tuple[float, ...]:
+    """Return by which share the loss of each network is above the law's."""
+    foretold = [law.predict(parameters=point["parameters"], tokens=point["tokens"]).value for point in points]
+    return tuple(point["loss"] / one - 1 for point, one in zip(points, foretold, strict=True))
+
+
+def _ladder(ladder: Sequence[Point], above: Sequence[Point]) -> Figure:
+    """Return the loss by parameters at each amount of data, over that of the smallest network with the fewest data."""
+    first = max(point["loss"] for point in ladder)
+    counts = sorted({point["tokens"] for point in ladder})[-MOST_LINES + 1 :]
     lines = [
-        (f"{tokens:,.0f} bytes", [(point["parameters"], (point["loss"],)) for point in ladder if point["tokens"] == tokens])
+        (
+            f"{tokens:,.0f} bytes",
+            [(point["parameters"], (point["loss"] / first,)) for point in ladder if point["tokens"] == tokens],
+        )
         for tokens in counts
     ]
+    lines.append(
+        (f"{above[0]['tokens']:,.0f} bytes", [(above[0]["parameters"], tuple(point["loss"] / first for point in above))])
+    )
     chart = band_chart(
         lines,
-        title="The ladder",
-        subtitle="held-out loss of the networks that the law is fitted to",
+        title="What size and data buy",
+        subtitle=f"held-out loss, as a share of {first:.2f} nats a byte",
         axis="parameters",
         log=(True, False),
+        percent=True,
     )
     return Figure(
-        chart, "Each line is one amount of data.", "Where lines are level, more parameters buy nothing at that amount of data."
+        chart, "Each line is one amount of data.", "Where a line is level, more parameters buy nothing at that amount of data."
     )

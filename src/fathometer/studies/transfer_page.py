@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fathometer.figures import band_chart
 from fathometer.report import Figure
 from fathometer.scaling.best_rate import Sweep, Transferred
@@ -10,6 +12,7 @@ from fathometer.scaling.best_rate import Sweep, Transferred
 Found = Mapping[tuple[str, int, int], Transferred]
 Tables = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 MOST_LINES = 4
+MOST_LOST = 0.4  # that a sweep's figure shows: beyond it a rate is of no use
 
 
 def figures_of(options: Mapping[str, Any], found: Found, sweeps: Mapping[tuple[str, int, int], Sweep]) -> tuple[Figure, ...]:
@@ -70,16 +73,21 @@ def _along(
 
 
 def _curves(options: Mapping[str, Any], sweeps: Mapping[tuple[str, int, int], Sweep], arm: str) -> Figure:
-    width = max(options["widths"])
-    lines = []
+    width, lines = max(options["widths"]), []
     for depth in options["depths"][:MOST_LINES]:
         names = (arm, "mup", "standard") if arm != "standard" else (arm,)
-        key = next((name, depth, width) for name in names if (name, depth, width) in sweeps)
-        sweep = sweeps[key]
-        points = [(2.0**rate, sweep.losses[:, place].tolist()) for place, rate in enumerate(sweep.rates)]
-        lines.append((f"{depth} blocks", [(round(x, 5), losses) for x, losses in points]))
+        sweep = sweeps[next((name, depth, width) for name in names if (name, depth, width) in sweeps)]
+        lost = np.minimum(sweep.losses / sweep.losses.mean(0).min() - 1, MOST_LOST)
+        lines.append(
+            (f"{depth} blocks", [(round(2.0**rate, 5), lost[:, place].tolist()) for place, rate in enumerate(sweep.rates)])
+        )
     chart = band_chart(
-        lines, title=f"The sweeps, {arm}", subtitle=f"held-out loss; width {width}", axis="learning rate", log=(True, False)
+        lines,
+        title=f"The sweeps, {arm}",
+        subtitle=f"held-out loss over the least at that depth, up to {MOST_LOST:.0%}; width {width}",
+        axis="learning rate",
+        log=(True, False),
+        percent=True,
     )
     see = "The lowest points lie above each other where the rate transfers."
     return Figure(chart, "Bands are the range over seeds.", see)
