@@ -1,4 +1,4 @@
-"""`transfer`: the learning rate found on a small network, for a large one."""
+"""`transfer`: the learning rate of a small network, for a large one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

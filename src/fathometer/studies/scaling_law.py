@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 from fathometer.records import Asked
 from fathometer.runs import train
@@ -68,7 +69,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     target = above[0]
     sizes = {"parameters": target["parameters"], "tokens": target["tokens"]}
     trial = LeftOut(sizes, law.predict(observed=True, **sizes), sum(point["loss"] for point in above) / len(above))
-    few = {name: min(options[name], most) for name, most in (("starts", 50), ("resamples", 100))}
+    few: dict[str, Any] = {name: min(options[name], most) for name, most in (("starts", 50), ("resamples", 100))}
     others = leave_out(ladder, **few)
     predicted = trial.predicted
     width = (predicted.high - predicted.low) / predicted.value

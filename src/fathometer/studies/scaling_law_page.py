@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fathometer.figures import band_chart
+from fathometer.figures.bands import Line
 from fathometer.report import Figure
 from fathometer.scaling import Law
 from fathometer.scaling.estimate import LEVEL
@@ -62,7 +63,7 @@ def _ladder(ladder: Sequence[Point], above: Sequence[Point]) -> Figure:
     """Return the loss by parameters at each amount of data, over that of the smallest network with the fewest data."""
     first = max(point["loss"] for point in ladder)
     counts = sorted({point["tokens"] for point in ladder})[-MOST_LINES + 1 :]
-    lines = [
+    lines: list[Line] = [
         (
             f"{tokens:,.0f} bytes",
             [(point["parameters"], (point["loss"] / first,)) for point in ladder if point["tokens"] == tokens],
