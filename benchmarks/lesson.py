@@ -96,6 +96,13 @@ def _study(name: str) -> str:
     return next(row["sentence"] for row in rows if row["study"] == name)
 
 
+def _full_size(network: str) -> str:
+    """Return what a preflight at full size said and took, from its benchmark's results."""
+    rows = json.loads((RESULTS / "full_size.json").read_text(encoding="utf-8"))["rows"]
+    row = next(row for row in rows if row["network"] == network)
+    return f"{row['verdict']}, in {row['seconds']:.0f} s of one core and {row['megabytes'] / 1000:.2g} GB"
+
+
 def _demo() -> str:
     from fathometer.demo import tell_story
 
@@ -134,9 +141,9 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("5 layers", "`fathometer preflight mlp-5`", _judged_and_trained("mlp-5")),
     ("50 layers", "`fathometer preflight residual-50`, `fathometer preflight resnet-50@image_size=64`",
      lambda: f"{_judged_and_trained('residual-50')()}. ResNet-50, {_size('resnet-50')}: {_verdict('resnet-50@image_size=64')}"),
-    ("96 layers", "`fathometer preflight pre-norm-96`, `fathometer preflight gpt3-175b@width=128,vocabulary=1000`",
-     lambda: f"{_judged_and_trained('pre-norm-96')()}. GPT-3's 96 blocks, {_size('gpt3-175b')} at full width, 128 wide: "
-     f"{_verdict('gpt3-175b@width=128,vocabulary=1000')}; full width: not built yet (full size on a laptop)"),
+    ("96 layers", "`fathometer preflight pre-norm-96`, `fathometer preflight gpt3-175b`",
+     lambda: f"{_judged_and_trained('pre-norm-96')()}. GPT-3's 96 blocks, {_size('gpt3-175b')}: {_full_size('gpt3-175b')}; "
+     f"128 wide: {_verdict('gpt3-175b@width=128,vocabulary=1000')}"),
     ("Features are hierarchical, in vision", "`fathometer demo` probes every layer on digits", _probes),
     ("Features are hierarchical, in language", "not built yet (what did each layer learn)",
      _says("published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]")),

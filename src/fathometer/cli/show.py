@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fathometer.records import Record
 
 STYLES = {"healthy": "bold green", "at risk": "bold yellow", "will not train": "bold red", "unknown": "bold magenta"}
-OUTCOMES = {"proved": "green", "did not help": "yellow", "not tried": "dim"}
+OUTCOMES = {"proved": "green", "helped less": "yellow", "did not help": "yellow", "not tried": "dim"}
 
 
 def show_preflight(check: "Preflight", written: Sequence[Path] = (), console: Console | None = None) -> None:

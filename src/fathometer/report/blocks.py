@@ -14,7 +14,7 @@ from fathometer.report.sections import Banner, Charts, Code, Figure, Findings, P
 Numbers = Iterator[int]  # hands out the numbers of the figures, through the whole page
 
 _SIGNS = {"healthy": "✓", "at risk": "!", "will not train": "✕", "unknown": "?", "note": "i"}
-_SIGNS |= {"proved": "✓", "did not help": "✕", "not tried": "–"}
+_SIGNS |= {"proved": "✓", "helped less": "≈", "did not help": "✕", "not tried": "–"}
 _SIGNS |= {"shown": "✓", "shown in part": "!", "not shown": "✕"}
 _FEW = 4  # names of blocks that fit into one line
 
