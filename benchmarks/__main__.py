@@ -12,6 +12,7 @@ from benchmarks.depth_cost import depth_cost
 from benchmarks.depth_figure import depth_figure
 from benchmarks.flops import flops
 from benchmarks.full_size import full_size
+from benchmarks.full_size_exact import full_size_exact
 from benchmarks.full_size_steps import full_size_steps
 from benchmarks.full_size_twins import full_size_twins
 from benchmarks.import_time import import_time
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "depth_figure": depth_figure,
     "flops": flops,
     "full_size": full_size,
+    "full_size_exact": full_size_exact,
     "full_size_steps": full_size_steps,
     "full_size_twins": full_size_twins,
     "import_time": import_time,
