@@ -22,6 +22,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 add_module_names = False
+smartquotes = False  # code and prose keep the quotes that were typed
 python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 
@@ -29,7 +30,7 @@ html_theme = "furo"
 html_title = "Fathometer"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = ["copy.js"]
+html_js_files = ["site.js"]
 html_favicon = "_static/mark.svg"
 html_math_renderer = "drawn"
 html_show_search_summary = False  # a page that was opened from a file may not read its neighbours
@@ -52,6 +53,7 @@ html_theme_options = {
         "color-brand-primary": "#7db8ea",
         "color-brand-content": "#7db8ea",
         "color-brand-visited": "#7db8ea",
+        "color-foreground-muted": "#9da8b4",
         "color-api-name": "#e9edf1",
         "color-api-pre-name": "#9da8b4",
     },

@@ -10,6 +10,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
 CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
+SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+LIST = re.compile(r"<(/?)(dl|dd)>")
 SPECIAL = re.compile(r"([*|\\]|_(?!\w))")
 
 
@@ -56,9 +58,20 @@ def find(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Ele
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, text, name)
 
 
+def line_of(found: re.Match[str]) -> str:
+    return "</span>" if found[1] else f'<span class="sig-{"lines" if found[2] == "dl" else "line"}">'
+
+
+def flat_signatures(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write a signature of several lines as lines, not as a list of definitions inside of a term."""
+    if "body" in context:
+        context["body"] = SIGNATURE.sub(lambda found: LIST.sub(line_of, found[0]), context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx to read docstrings through here."""
     app.connect("autodoc-process-docstring", process)
     app.connect("autodoc-process-signature", parsed)
     app.connect("missing-reference", find)
+    app.connect("html-page-context", flat_signatures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,8 +15,14 @@ SOURCE = ROOT / "src" / "fathometer"
 
 
 def public(_: str = "") -> str:
-    """Return the reference of every name that `import fathometer` gives."""
-    return "\n\n".join(entry("fathometer", name) for name in sorted(fathometer.__all__) if name != "__version__")
+    """Return the reference of every name that `import fathometer` gives: what is called first, then what is handed over."""
+    names = [name for name in sorted(fathometer.__all__) if name != "__version__"]
+    parts = {"What you call": isfunction, "What you hand in, and what comes back": isclass}
+    sections = [
+        "\n\n".join([f"## {title}", *(entry("fathometer", name) for name in names if kind(getattr(fathometer, name)))])
+        for title, kind in parts.items()
+    ]
+    return "\n\n".join(sections)
 
 
 def floor(name: str) -> str:
