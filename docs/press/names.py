@@ -19,7 +19,9 @@ def public(_: str = "") -> str:
     names = [name for name in sorted(fathometer.__all__) if name != "__version__"]
     parts = {"What you call": isfunction, "What you hand in, and what comes back": isclass}
     sections = [
-        "\n\n".join([f"## {title}", *(entry("fathometer", name) for name in names if kind(getattr(fathometer, name)))])
+        "\n\n".join(
+            [f"## {title}", *(f"### {name}\n\n{entry('fathometer', name)}" for name in names if kind(getattr(fathometer, name)))]
+        )
         for title, kind in parts.items()
     ]
     return "\n\n".join(sections)

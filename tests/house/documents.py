@@ -1,6 +1,7 @@
 """Run the code of the documentation, and write what it prints beneath it."""
 
 import io
+import linecache
 import os
 import re
 import shlex
@@ -107,8 +108,10 @@ def follow(text: str, page: str) -> list[tuple[Block, Block]]:
 
 
 def run(block: Block, page: str, namespace: dict[str, Any]) -> None:
-    """Run a block of Python; newlines in front keep the page's line numbers in a traceback."""
-    exec(compile("\n" * block.line + block.code, page, "exec"), namespace)
+    """Run a block of Python; newlines in front keep the page's line numbers, and who looks for a line of it finds it."""
+    source = "\n" * block.line + block.code
+    linecache.cache[page] = (len(source), None, source.splitlines(keepends=True), page)
+    exec(compile(source, page, "exec"), namespace)
 
 
 def said(call: Any) -> str:

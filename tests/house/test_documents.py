@@ -15,7 +15,10 @@ import fathometer
 
 PAGES = documents.pages()
 # A hundred billion parameters, or a Trainer of somebody else's, take their time.
-SLOW = ("how-to/full-size.md", "how-to/watch.md", "how-to/stays-at-chance.md", "how-to/apply-a-fix.md")
+SLOW = tuple(
+    f"how-to/{name}.md"
+    for name in ("full-size", "watch", "stays-at-chance", "apply-a-fix", "diverges", "continuous-integration", "compare-depths")
+)
 TOCTREE = r"^```\{toctree\}\n((?:[^`\n]*\n)*)^```$"
 ROOMS = sorted(path.parent.name for path in Path(fathometer.__file__).parent.glob("*/__init__.py"))
 
