@@ -16,7 +16,7 @@ Column = tuple[str, str, str]  # its heading, its key, how its numbers are writt
 # Which numbers of a benchmark a reader wants, and how; a benchmark that is not here shows all that it has.
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "full_size": (
-        ("network", "network", ""), ("parameters", "parameters", ",.3g"), ("tokens", "tokens", ""), ("blocks", "blocks", ""),
+        ("network", "network", ""), ("parameters", "parameters", ","), ("tokens", "tokens", ""), ("blocks", "blocks", ""),
         ("process time, s", "seconds", ".1f"), ("peak memory, MB", "megabytes", ","),
         ("gradient, first block over last", "gradient", ".3g"), ("verdict", "verdict", ""), ("causes", "causes", ""),
     ),
@@ -92,8 +92,10 @@ def text(value: object, form: str = "") -> str:
     """Return a cell: nothing for what was not measured, "yes" and "no", a number as its column wants it."""
     if value is None or isinstance(value, bool):
         return {None: "–", True: "yes", False: "no"}[value]
+    if isinstance(value, float) and form[-1:] in ("", "g"):
+        return format(value, ",.0f" if 1000 <= abs(value) < 1e7 else form or ".3g")
     if isinstance(value, int | float):
-        return format(value, form or (",.3g" if isinstance(value, float) else ","))
+        return format(value, form or ",")
     return str(value).replace("|", "\\|")
 
 
