@@ -24,7 +24,7 @@ autodoc_preserve_defaults = True
 add_module_names = False
 smartquotes = False  # code and prose keep the quotes that were typed
 python_maximum_signature_line_length = 80
-toc_object_entries = False  # a thousand names in a table of contents that each page carries would double the time of a build
+toc_object_entries = False  # the contents beside a page list its rooms, not their hundred names
 
 html_theme = "furo"
 html_title = "Fathometer"
