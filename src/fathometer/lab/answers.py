@@ -126,7 +126,7 @@ def theory_words(profile: DepthProfile) -> str:
     return start
 
 
-def power(exponent: float) -> str:
+def power(exponent: int | float) -> str:
     """Return a power of ten in words.
 
     >>> power(-24.6)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Number:
     """A control that is a number: its bounds, where it begins, and whether 0 turns it off."""
 
-    least: float
-    most: float
-    first: float
+    least: int | float
+    most: int | float
+    first: int | float
     whole: bool = False
     log: bool = True
     off: bool = False

@@ -32,7 +32,7 @@ HEADERS = {
 class Rate:
     """A bucket that fills with `per_second` requests a second, up to `burst`."""
 
-    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, per_second: int | float, burst: int | float, clock: Callable[[], float] = monotonic) -> None:
         self.per_second, self.burst, self.clock = per_second, burst, clock
         self.level, self.at = burst, clock()
 

@@ -15,7 +15,7 @@ Kind = Literal["preflight", "mend", "train", "look", "full-size"]
 class Limits:
     """What one piece of work may take: seconds by the clock, and bytes of memory of its own."""
 
-    seconds: float
+    seconds: int | float
     memory_bytes: int = 3 * 2**30
 
 

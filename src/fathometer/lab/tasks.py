@@ -50,6 +50,7 @@ TASKS: dict[str, Task] = {
         "Hierarchy",
         "Which class was it, that was written in parts, in parts, in parts?",
         ("mlp",),
+        {"samples": 12_000},
         inputs=64,
         outputs=8,
     ),

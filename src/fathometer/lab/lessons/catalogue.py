@@ -53,6 +53,6 @@ def _shown(name: str, value: float) -> dict[str, Any]:
 
 def _table(name: str, one: Lesson) -> dict[str, Any]:
     opens = None if one.opens is None else {"label": one.opens[0], "setting": one.opens[1].to_dict()}
-    title = one.title.format(**one.show(one.slider.first).numbers) if "{" in one.title else one.title
+    title = one.title.format(**one.show(float(one.slider.first)).numbers) if "{" in one.title else one.title
     words = {"title": title, "claim": one.claim, "prose": list(one.prose), "task": one.task}
     return {"name": name, **words, "slider": vars(one.slider), "opens": opens, "papers": list(one.papers)}

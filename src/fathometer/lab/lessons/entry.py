@@ -8,7 +8,8 @@ from typing import Any
 from fathometer.lab.answers import power
 from fathometer.lab.setting import Setting
 
-Points = Sequence[tuple[float, float | None]]
+Real = int | float
+Points = Sequence[tuple[Real, Real | None]]
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,11 @@ class Slider:
     """The one thing to turn in a lesson; `log` spaces it by ratios."""
 
     label: str
-    least: float
-    most: float
-    first: float
+    least: Real
+    most: Real
+    first: Real
     log: bool = False
-    step: float = 1.0
+    step: Real = 1
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Picture:
     x: str
     lines: tuple[Line, ...]
     log_y: bool = False
-    mark: float | None = None
+    mark: Real | None = None
     see: str = ""
-    y: tuple[float, float] | None = None
+    y: tuple[Real, Real] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the page."""
@@ -75,7 +76,7 @@ class Lesson:
     papers: tuple[str, ...] = ()
 
 
-def amount(value: float) -> str:
+def amount(value: Real) -> str:
     """Return a number as people write it.
 
     >>> amount(12289), amount(1.5e9), amount(0.0357), amount(3e-12), amount(7.0)
@@ -92,17 +93,17 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if size >= 100 or value == int(value) else f"{value:.2g}"
 
 
-def logarithms(values: Sequence[float | None]) -> list[float | None]:
+def logarithms(values: Sequence[Real | None]) -> list[float | None]:
     """Return logarithms to base 10; None for what has none."""
     return [log10(value) if value is not None and value > 0 else None for value in values]
 
 
-def numbered(values: Sequence[float | None]) -> list[tuple[float, float | None]]:
+def numbered(values: Sequence[Real | None]) -> list[tuple[Real, Real | None]]:
     """Return values with their places, counted from 1, at most 200 of them."""
     step = max(1, len(values) // 200)
     return [(place + 1, value) for place, value in enumerate(values) if place % step == 0 or place == len(values) - 1]
 
 
-def _rounded(point: tuple[float, float | None]) -> list[float | None]:
+def _rounded(point: tuple[Real, Real | None]) -> list[Real | None]:
     x, y = point
     return [round(x, 4), None if y is None else round(y, 4)]

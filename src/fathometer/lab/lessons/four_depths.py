@@ -2,7 +2,6 @@
 
 from functools import cache
 
-from fathometer.lab.answers import power
 from fathometer.lab.lessons.entry import Lesson, Line, Picture, Shown, Slider, amount, logarithms, numbered
 from fathometer.lab.setting import Setting
 from fathometer.spec import Mlp
@@ -33,7 +32,7 @@ def show(value: float) -> Shown:
         numbers[name] = amount(arriving(recipe)[depth - 1])
         numbers |= {f"{name}_{word}": amount(arriving(recipe)[count - 1]) for word, count in DEPTHS.items()}
     lines = tuple(Line(recipe, numbered(logarithms(arriving(recipe)))) for recipe in RECIPES)
-    title = f"Gradient at layer 1, of what left the last layer ({power(0)} is all of it)"
+    title = "Gradient that arrives at layer 1; at 1, all of it does"
     return Shown(numbers, (Picture(title, "layers", lines, log_y=True, mark=depth, see="Two recipes fall off the chart."),))
 
 

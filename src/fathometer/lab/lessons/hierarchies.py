@@ -72,7 +72,7 @@ HIERARCHIES = Lesson(
     show,
     (
         "Look inside a network that reads the toy",
-        Setting(depth=6, width=128, activation="relu", init="he", task="hierarchy", steps=600),
+        Setting(depth=4, width=128, activation="relu", init="he", task="hierarchy", steps=1000, rate=2e-3),
     ),
     (
         "Cagnetta and others: How deep neural networks learn compositional data",

@@ -1,8 +1,9 @@
 """Lesson: depth, width, data and compute, bought together."""
 
 from dataclasses import dataclass
-from math import exp, log10
+from math import exp, floor, log10
 
+from fathometer.lab.answers import power
 from fathometer.lab.lessons.entry import Lesson, Line, Picture, Shown, Slider, amount
 from fathometer.lab.setting import Setting
 from fathometer.spec import Transformer, preset
@@ -42,11 +43,11 @@ def show(value: float) -> Shown:
     curve = Line("loss at this compute", [(log10(size), REPLICATED.loss(size, flops / 6 / size)) for size in sizes])
     budgets = [18 + step / 4 for step in range(33)]
     frontier = Line("best loss", [(b, _best_loss(10**b)) for b in budgets])
-    floor = Line("what no size removes", [(18.0, REPLICATED.floor), (26.0, REPLICATED.floor)], quiet=True)
+    least = Line("what no size removes", [(18.0, REPLICATED.floor), (26.0, REPLICATED.floor)], quiet=True)
     gpt3 = preset("gpt3-175b")
     assert isinstance(gpt3, Transformer)
     numbers = {
-        "compute": f"10^{value:.1f}",
+        "compute": f"{10 ** (value - floor(value)):.1f} × {power(floor(value))}",
         "parameters": amount(best),
         "tokens": amount(tokens),
         "ratio": amount(tokens / best),
@@ -62,7 +63,7 @@ def show(value: float) -> Shown:
         numbers,
         (
             Picture("Too small, too large", "log₁₀ of parameters", (curve,), mark=log10(best), see="The valley is flat: a factor of two costs little."),
-            Picture("What compute buys", "log₁₀ of operations", (frontier, floor), mark=value, see="Each factor of ten buys less."),
+            Picture("What compute buys", "log₁₀ of operations", (frontier, least), mark=value, see="Each factor of ten buys less."),
         ),
     )
 

@@ -22,7 +22,7 @@ const putDepth = depthSlider((depth) => {
   controls.setting = { ...controls.setting, depth };
   turn();
 });
-const runs = new Runs((run) => note(run.order.setting, { right: run.result.accuracy, outcome: run.state === "done" ? run.result.outcome : run.state }, run.order.remedy));
+const runs = new Runs((run) => note(run.order.setting, { right: run.result.accuracy, outcome: run.state === "done" ? run.result.outcome : run.state }, run.order.remedy ? run.name : undefined));
 
 // Something was turned: ask theory, and only ever for the newest setting.
 function turn(now = performance.now()) {
@@ -140,9 +140,8 @@ async function story() {
 }
 
 // The table that a learner fills by their own hands.
-function note(setting, facts, remedy) {
-  const key = JSON.stringify(Object.entries(setting).filter(([name]) => !["steps", "seed"].includes(name))) + (remedy?.name ?? "");
-  const name = nameOf(setting) + (remedy ? `, mended (${remedy.name.replaceAll("_", " ")})` : "");
+function note(setting, facts, name = nameOf(setting)) {
+  const key = JSON.stringify(Object.entries(setting).filter(([control]) => !["steps", "seed"].includes(control))) + name;
   notes.set(key, { name, ...notes.get(key), ...facts });
   $("#notes").replaceChildren(...[...notes.values()].slice(-12).map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, row.verdict ?? "–"), h("td", {}, row.gradient === undefined ? "–" : magnitude(row.gradient)), h("td", {}, row.right === undefined || row.right === null ? (row.outcome ?? "–") : percent(row.right)))));
 }

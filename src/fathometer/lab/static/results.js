@@ -67,11 +67,11 @@ export function drawPreflight(card, { check }) {
 }
 
 function findings(check) {
-  return check.findings.length > 0 && h("ul", { class: "findings" }, ...check.findings.map((one) => h("li", { class: one.severity.replaceAll(" ", "-") }, h("strong", {}, one.title), h("p", {}, one.sentence), h("p", { class: "quiet" }, one.consequence))));
+  return h("ul", { class: "findings", hidden: !check.findings.length }, ...check.findings.map((one) => h("li", { class: one.severity.replaceAll(" ", "-") }, h("strong", {}, one.title), h("p", {}, one.sentence), h("p", { class: "quiet" }, one.consequence))));
 }
 
 function notes(check) {
-  return check.notes.length > 0 && h("details", {}, h("summary", {}, "How it was measured"), ...check.notes.map((note) => h("p", { class: "quiet" }, note)));
+  return h("details", { hidden: !check.notes.length }, h("summary", {}, "How it was measured"), ...check.notes.map((note) => h("p", { class: "quiet" }, note)));
 }
 
 // Remedies with what came of each, and a button on those that can be applied.
@@ -83,15 +83,15 @@ export function drawMend(card, result, apply) {
   const sorted = [...result.tried].sort((a, b) => order[a.outcome] - order[b.outcome] || (a.loss ?? Infinity) - (b.loss ?? Infinity));
   const rows = sorted.map((one) => h("li", { class: `remedy ${one.outcome.replaceAll(" ", "-")}` },
     h("div", { class: "remedy-head" }, h("strong", {}, one.title), h("span", { class: "chip" }, one.outcome), one.code && h("button", { type: "button", class: one.outcome === "proved" ? "small strong" : "small", onclick: () => apply(one) }, "Apply and train")),
-    h("p", {}, one.came), h("p", { class: "quiet" }, one.why),
-    one.code && h("details", {}, h("summary", {}, "As code to paste"), h("pre", { tabindex: 0 }, h("code", {}, one.code)))));
+    h("p", { class: "quiet" }, one.came),
+    h("details", {}, h("summary", {}, one.code ? "Why, and the code to paste" : "Why"), h("p", {}, one.why), one.code && h("pre", { tabindex: 0 }, h("code", {}, one.code)))));
   card.append(head, h("p", { class: "evidence" }, result.evidence), h("ol", { class: "remedies" }, ...rows));
 }
 
 export function drawLook(card, result) {
   const host = h("div", { class: "plot inside" }), names = Object.keys(result.before);
   card.append(h("p", { class: "lead-words" }, result.after ? "What a linear reader finds in each layer, before training (thin) and after." : "What a linear reader finds in each layer at the start."), host,
-    h("p", { class: "legend" }, ...names.map((name, place) => h("span", { class: "entry" }, h("i", { class: `key line tone-${place + 1}`, "aria-hidden": "true" }), `${name}; the commonest is ${percent(result.chance[name])}`))), lookWords(result, names));
+    h("p", { class: "legend" }, ...names.map((name, place) => h("span", { class: "entry" }, h("i", { class: `key line tone-${place + 1}`, "aria-hidden": "true" }), `${name}; the commonest is ${percent(result.chance[name])}`))), ...lookWords(result, names));
   const plot = new Plot(host, { title: "Share of right answers of a linear reader by layer", left: 46, top: 12 });
   const marks = names.flatMap((name, place) => [
     { key: `before-${name}`, kind: "line", className: `curve before tone-${place + 1}`, points: result.at.map((at, index) => [at, result.before[name][index]]) },
@@ -101,9 +101,9 @@ export function drawLook(card, result) {
 }
 
 function lookWords(result, names) {
-  if (!result.after) return null;
+  if (!result.after) return [];
   const best = names.map((name) => { const row = result.after[name], place = row.indexOf(Math.max(...row)); return `${name} is read best at ${place === 0 ? "the input" : `layer ${result.at[place]}`} (${percent(row[place])}, before training ${percent(result.before[name][place])})`; });
-  return h("p", { class: "evidence" }, `${best.join("; ")}.`);
+  return [h("p", { class: "evidence" }, `${best.join("; ")}.`)];
 }
 
 export function drawFullSize(card, result) {

@@ -128,7 +128,7 @@ export class Runs {
       const [step, loss] = run.losses[run.losses.length - 1];
       marks.push({ key: `cross-${run.tone}`, kind: "cross", className: `cross tone-${run.tone}`, points: [[step, edge(loss)]] });
     }
-    if (blind !== null) marks.push({ key: "blind", kind: "line", className: "reference", points: [[0, blind], [most, blind]] }, { key: "blind-word", kind: "label", className: "reference-label", points: [[most, blind - top * 0.025]], label: "the best answer without looking" });
+    if (blind !== null) marks.push({ key: "blind", kind: "line", className: "reference", points: [[0, blind], [most, blind]] }, { key: "blind-word", kind: "label", className: "reference-label", points: [[most, blind + top * 0.03]], label: "the best answer without looking" });
     this.loss.draw({ x, y: { domain: [top, 0], ticks: ticks(0, top, 4), label: "" }, marks });
     const scores = runs.filter((run) => run.scores.some(([, share]) => share !== null)).flatMap((run) => [
       { key: `score-${run.tone}`, kind: "line", className: `curve tone-${run.tone}`, points: run.scores },
@@ -142,6 +142,7 @@ export class Runs {
   tell(run) {
     const { card, state, result } = run, step = run.losses.length ? run.losses[run.losses.length - 1][0] : 0;
     card.dataset.state = state;
+    card.dataset.outcome = result?.outcome ?? "";
     setText($(".state", card), { waiting: run.place ? `in line: ${run.place}` : "asking", running: `step ${count(step)} of ${count(run.steps)}`, done: result?.outcome ?? "done", diverged: "diverged", stopped: "stopped", refused: "not possible", failed: "failed" }[state]);
     const bar = $("progress", card);
     bar.value = step / run.steps;

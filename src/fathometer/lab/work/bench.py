@@ -85,7 +85,7 @@ def _mended(bench: Bench, place: int, name: str) -> Bench:
     if place >= len(candidates) or candidates[place].remedy.name != name or candidates[place].remedy.is_advice:
         raise ModelError(
             f'Remedy {place + 1}, "{name}", is none of this network',
-            f"It has {len(candidates)}",
+            f"There are {len(candidates)} for it",
             "Mend it again: a control may have changed since",
         )
     candidate = candidates[place]

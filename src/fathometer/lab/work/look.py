@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from fathometer.data import parse, random_hierarchy, write_language
-from fathometer.data.hierarchy import hierarchy
 from fathometer.errors import ModelError
 from fathometer.instruments import find_depth_points
 from fathometer.instruments.taps import listen
@@ -24,13 +24,17 @@ from fathometer.lenses import represent
 
 Tell = Callable[[dict[str, Any]], None]
 MOST_LAYERS = 8  # read, evenly spaced: each costs a regression for each question
-MOST_SAMPLES = 900
+KNOWN, MOST_NEW = 800, 600  # samples that a reader learns from, and on which it is scored
+SYMBOLS = 8  # of the hierarchy
 LANGUAGE_LEVELS = ("part of speech", "phrase", "role", "topic")
 Labels = Mapping[str, np.ndarray]
 
 
 def work_look(order: Order, tell: Tell) -> dict[str, Any]:
-    """Read every few layers with a linear probe: as the network started, and, where asked, after training."""
+    """Read every few layers with a linear probe: as the network started, and, where asked, after training.
+
+    The reader learns from samples that the network trains on, and is scored on samples that it has not seen.
+    """
     bench = set_up(order)
     inputs, labels = questions(bench)
     layers = _layers(bench.model, inputs[:2])
@@ -41,40 +45,42 @@ def work_look(order: Order, tell: Tell) -> dict[str, Any]:
         trained = teach(bench, tell)
         after = _read(bench, inputs, labels, layers, lambda done, total: _say(tell, "reading what was learnt", done + total, total * 2))
         result |= {"after": after, "run": trained}
-    chances = {name: float(np.unique(values, return_counts=True)[1].max() / len(values)) for name, values in labels.items()}
+    chances = {name: _commonest(values[KNOWN:]) for name, values in labels.items()}
     return result | {"chance": chances, "remedy": bench.remedy}
 
 
+def _commonest(labels: np.ndarray) -> float:
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+
 def questions(bench: Bench) -> tuple[Tensor, Labels]:
-    """Return samples, and what can be asked of them by name: from what is near the input to the class itself."""
-    setting = bench.setting
+    """Return samples, the first `KNOWN` to learn from, and what can be asked of them by name, from near the input on."""
+    setting, material = bench.setting, bench.material
     if setting.task == "english":
         return _language_questions(setting)
-    inputs, targets = (part[:MOST_SAMPLES] for part in bench.material.train)
+    parts = [(train[:KNOWN], held_out[:MOST_NEW]) for train, held_out in zip(material.train, material.held_out, strict=True)]
+    inputs, targets = (torch.cat(pair) for pair in parts)
     classes = {"class": targets.numpy()}
-    if setting.task != "hierarchy":
-        return inputs, classes
-    return inputs, {**_parts(len(inputs)), **classes}
+    return inputs, {**_parts(inputs), **classes} if setting.task == "hierarchy" else classes
 
 
-def _parts(count: int) -> Labels:
-    """Return the first symbol of each hidden level of the hierarchy's inputs, lowest first."""
-    data = hierarchy(form="tokens")
-    symbols = np.concatenate([batch.numpy() for batch in [data.train_inputs[:count]]])
-    rules = random_hierarchy(classes=8, symbols=8, synonyms=4, levels=3, branching=2)
-    levels = parse(rules, symbols)  # from the class down to the inputs
+def _parts(inputs: Tensor) -> Labels:
+    """Return the first symbol of each hidden level of the hierarchy's one-hot inputs, lowest first."""
+    symbols = inputs.reshape(len(inputs), -1, SYMBOLS).argmax(dim=2).numpy()
+    levels = parse(random_hierarchy(classes=8, symbols=SYMBOLS, synonyms=4, levels=3, branching=2), symbols)
     return {"a pair's meaning": levels[2][:, 0], "a half's meaning": levels[1][:, 0]}
 
 
 def _language_questions(setting: Setting) -> tuple[Tensor, Labels]:
-    """Return windows of English, and the labels of the last word of each."""
-    import torch
-
-    context = setting.what.context
-    written = write_language(MOST_SAMPLES * context, held_out=True)
-    last = np.arange(context - 1, len(written.tokens), context)[:MOST_SAMPLES]
-    windows = np.stack([written.tokens[end - context + 1 : end + 1] for end in last])
-    return torch.from_numpy(windows), {name: written.labels[name][last] for name in LANGUAGE_LEVELS}
+    """Return windows of English, some that were trained on and some that were not, and the labels of the last word of each."""
+    context, windows, labels = setting.what.context, list[np.ndarray](), {name: list[np.ndarray]() for name in LANGUAGE_LEVELS}
+    for held_out, count in ((False, KNOWN), (True, MOST_NEW)):
+        written = write_language(count * context, held_out=held_out)
+        last = np.arange(context - 1, len(written.tokens), context)[:count]
+        windows += [written.tokens[end - context + 1 : end + 1] for end in last]
+        for name, found in labels.items():
+            found.append(written.labels[name][last])
+    return torch.from_numpy(np.stack(windows)), {name: np.concatenate(found) for name, found in labels.items()}
 
 
 def _read(
@@ -105,15 +111,14 @@ def _last_word(array: np.ndarray, setting: Setting) -> np.ndarray:
 
 
 def _accuracy(array: np.ndarray, labels: np.ndarray) -> float:
-    """Return the held-out accuracy of a logistic regression; the last third is held out."""
-    cut = len(array) * 2 // 3
-    scaler = StandardScaler().fit(array[:cut])
-    known, new = scaler.transform(array[:cut]), scaler.transform(array[cut:])
-    if not np.isfinite(known).all() or len(np.unique(labels[:cut])) < 2:
-        return float(np.mean(labels[cut:] == labels[0]))
+    """Return the accuracy of a logistic regression on samples that neither it nor the network has seen."""
+    scaler = StandardScaler().fit(array[:KNOWN])
+    known, new = scaler.transform(array[:KNOWN]), scaler.transform(array[KNOWN:])
+    if not (np.isfinite(known).all() and np.isfinite(new).all()):
+        return _commonest(labels[KNOWN:])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return float(LogisticRegression(max_iter=60).fit(known, labels[:cut]).score(new, labels[cut:]))
+        return float(LogisticRegression(max_iter=60).fit(known, labels[:KNOWN]).score(new, labels[KNOWN:]))
 
 
 def _layers(model: nn.Module, inputs: Tensor) -> list[int]:

@@ -1,6 +1,6 @@
 """Training, told as it goes: losses, accuracy, and every layer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from time import monotonic
 from typing import Any
@@ -47,22 +47,27 @@ def teach(bench: Bench, tell: Tell) -> dict[str, Any]:
         "loss": None if score is None else score.loss,
         "accuracy": None if score is None else score.accuracy,
         "blind_loss": material.blind_loss,
-        "outcome": outcome(None if score is None else score.loss, material.blind_loss),
+        "outcome": outcome(None if score is None else score.loss, material.blind_loss, _last(fitted.losses)),
         "alerts": [{"name": alert.name, "step": alert.step, "sentence": alert.sentence} for alert in seen.alerts[:6]],
     }
 
 
-def outcome(loss: float | None, blind: float) -> str:
-    """Return what a run came to, in a word: "learned" keeps less than half of the blind answer's loss.
+def outcome(loss: float | None, blind: float, training: float = 0.0) -> str:
+    """Return what a run came to, in a word: held-out loss, loss of the best blind answer, and training loss at the end.
 
-    >>> outcome(0.2, 2.3), outcome(2.0, 2.3), outcome(2.29, 2.3), outcome(None, 2.3)
-    ('learned', 'learned a little', 'learned nothing', 'diverged')
+    >>> outcome(0.2, 2.3), outcome(2.0, 2.3), outcome(2.29, 2.3, 2.3), outcome(3.9, 2.3, 0.1), outcome(None, 2.3)
+    ('learned', 'learned a little', 'learned nothing', 'learned by heart', 'diverged')
     """
     if loss is None or not isfinite(loss):
         return "diverged"
     if loss > 0.95 * blind:
-        return "learned nothing"
+        return "learned by heart" if training < 0.5 * blind else "learned nothing"
     return "learned" if loss < 0.5 * blind else "learned a little"
+
+
+def _last(losses: Sequence[float]) -> float:
+    some = losses[-10:]
+    return sum(some) / len(some) if some else float("inf")
 
 
 class _News:
