@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fathometer.lab import desk as desk_module
-from fathometer.lab.desk import MOST_EVENTS, MOST_OF_ONE, MOST_WAITING, Busy, Desk, Job
+from fathometer.lab.desk import MOST_EVENTS, MOST_OF_ONE, MOST_WAITING, BusyError, Desk, Job
 from fathometer.lab.orders import Order, read_order
 from fathometer.lab.stream import Streams
 
@@ -105,11 +105,11 @@ def test_a_full_line_says_so(puppets: list[Puppet]) -> None:
         await settle()
         for _ in range(MOST_OF_ONE):
             desk.submit(ORDER, "a")
-        with pytest.raises(Busy):
+        with pytest.raises(BusyError):
             desk.submit(ORDER, "a")
         for name in "bcde"[: MOST_WAITING - MOST_OF_ONE]:
             desk.submit(ORDER, name)
-        with pytest.raises(Busy):
+        with pytest.raises(BusyError):
             desk.submit(ORDER, "z")
         assert len(desk.waiting()) == MOST_WAITING
 

@@ -69,7 +69,16 @@ def test_what_is_too_large_is_refused(lab: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "/..%5c..%5cwindows", "/__init__.py", "/static/main.js", "/%00", "/api", "/api/jobs/none"],
+    [
+        "/../pyproject.toml",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%5c..%5cwindows",
+        "/__init__.py",
+        "/static/main.js",
+        "/%00",
+        "/api",
+        "/api/jobs/none",
+    ],
 )
 def test_only_the_pages_own_files_are_served(lab: TestClient, path: str) -> None:
     """No path leads out of the page's own files."""
@@ -86,7 +95,20 @@ def test_a_method_that_there_is_not_is_refused(lab: TestClient, method: str) -> 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff\xfe", b"[" * 12_000, b"NaN", b'{"depth": NaN}', b"1" * 6000, b'{"depth": 1e999}', b"[]", b"3", b'"x"', b"null"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 12_000,
+        b"NaN",
+        b'{"depth": NaN}',
+        b"1" * 6000,
+        b'{"depth": 1e999}',
+        b"[]",
+        b"3",
+        b'"x"',
+        b"null",
+    ],
     ids=lambda body: repr(body[:12]),
 )
 @pytest.mark.parametrize("path", ["/api/theory", "/api/jobs", "/api/lessons/what-goes-wrong"])
@@ -103,7 +125,11 @@ def test_a_broken_body_is_a_4xx(lab: TestClient, path: str, body: bytes) -> None
 @given(table=st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), ANYTHING, max_size=5), kind=ANYTHING)
 def test_no_table_makes_the_server_stumble(lab: TestClient, table: dict[str, object], kind: object) -> None:
     """Whatever stands in a setting or an order, the answer is 200 or 4xx, in words."""
-    bodies = {"/api/theory": table, "/api/jobs": {"kind": kind, "setting": table}, "/api/lessons/the-power-of-depth": {"value": kind}}
+    bodies = {
+        "/api/theory": table,
+        "/api/jobs": {"kind": kind, "setting": table},
+        "/api/lessons/the-power-of-depth": {"value": kind},
+    }
     for path, body in bodies.items():
         content = json.dumps(body).encode()
         answer = lab.post(path, content=content, headers={"content-type": "application/json", "x-fathometer-visitor": "x"})

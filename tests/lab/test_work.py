@@ -52,7 +52,9 @@ def test_a_run_is_told_as_it_goes() -> None:
 def test_a_sick_run_learns_nothing_and_a_wild_one_diverges() -> None:
     """A network that cannot learn says so; one whose loss is not finite ends there and says at which step."""
     still, _ = do(work_train, kind="train", setting=SICK)
-    wild, _ = do(work_train, kind="train", setting={**SICK, "activation": "relu", "init": "he", "gain": 4, "optimizer": "sgd", "rate": 1})
+    wild, _ = do(
+        work_train, kind="train", setting={**SICK, "activation": "relu", "init": "he", "gain": 4, "optimizer": "sgd", "rate": 1}
+    )
 
     assert still["outcome"] == "learned nothing"
     assert (wild["outcome"], wild["loss"], wild["stopped_at"]) == ("diverged", None, 2)
@@ -80,7 +82,9 @@ def test_a_remedy_that_is_proved_can_be_applied() -> None:
     mended, events = do(work_mend, kind="mend", setting=SICK)
     proved = mended["tried"][mended["proved"]]
     trials = {event["trial"] for event in events if "trial" in event}
-    after, _ = do(work_train, kind="train", setting={**SICK, "steps": 150}, remedy={"place": proved["place"], "name": proved["name"]})
+    after, _ = do(
+        work_train, kind="train", setting={**SICK, "steps": 150}, remedy={"place": proved["place"], "name": proved["name"]}
+    )
 
     assert mended["needed"]
     assert len(trials) >= 2

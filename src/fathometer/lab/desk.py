@@ -16,7 +16,7 @@ MOST_EVENTS = 6000  # of one piece of work
 ENDS = ("done", "refused", "failed", "stopped")
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """The queue is full: try again later."""
 
 
@@ -61,10 +61,10 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, order: Order, visitor: str) -> Job:
-        """Take in a piece of work; raise `Busy` where the line, or this visitor's part of it, is full."""
+        """Take in a piece of work; raise `BusyError` where the line, or this visitor's part of it, is full."""
         waiting = self.waiting()
         if len(waiting) >= MOST_WAITING or len([job for job in waiting if job.visitor == visitor]) >= MOST_OF_ONE:
-            raise Busy
+            raise BusyError
         job = Job(order, visitor)
         self.jobs[job.id] = job
         while len(self.jobs) > MOST_KEPT and (old := self._oldest_ended()) is not None:

@@ -47,7 +47,7 @@ class Rate:
         return True
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is not let in, with the status and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -84,7 +84,7 @@ class Guard:
             self._check(scope)
             body = await _body(scope, receive)
             await self.application(scope, _replayed(body, receive), dressed)
-        except Refused as refusal:
+        except RefusedError as refusal:
             await refuse(dressed, refusal.status, refusal.reason)
         except Exception:
             if not started:
@@ -95,35 +95,35 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "").lower()
         if host not in self.hosts:
-            raise Refused(421, "The lab answers to this machine alone.")
+            raise RefusedError(421, "The lab answers to this machine alone.")
         if not self.rate.allows():
-            raise Refused(429, "Too many requests: wait a moment.")
+            raise RefusedError(429, "Too many requests: wait a moment.")
         if scope["method"] not in METHODS:
-            raise Refused(405, "There is no such method here.")
+            raise RefusedError(405, "There is no such method here.")
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > MOST_PATH:
-            raise Refused(414, "The address is too long.")
+            raise RefusedError(414, "The address is too long.")
         if headers.get("origin", f"http://{host}").lower() != f"http://{host}":
-            raise Refused(403, "The lab answers to its own page alone.")
+            raise RefusedError(403, "The lab answers to its own page alone.")
         if scope["path"].startswith("/api/") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Refused(403, "The lab answers to its own page alone.")
+            raise RefusedError(403, "The lab answers to its own page alone.")
         if scope["method"] == "POST" and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415, "The lab reads JSON.")
+            raise RefusedError(415, "The lab reads JSON.")
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
     """Return the whole body, which is never long."""
     declared = dict(scope["headers"]).get(b"content-length", b"0")
     if not declared.isdigit() or int(declared[:12]) > MOST_BYTES or len(declared) > 12:
-        raise Refused(413, f"A request has at most {MOST_BYTES:,} bytes.")
+        raise RefusedError(413, f"A request has at most {MOST_BYTES:,} bytes.")
     parts, size = [], 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refused(400, "The request ended before its time.")
+            raise RefusedError(400, "The request ended before its time.")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MOST_BYTES:
-            raise Refused(413, f"A request has at most {MOST_BYTES:,} bytes.")
+            raise RefusedError(413, f"A request has at most {MOST_BYTES:,} bytes.")
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from fathometer.errors import FathometerError
 from fathometer.lab.answers import theory
 from fathometer.lab.controls import controls_table
-from fathometer.lab.desk import Busy, Desk, Job
+from fathometer.lab.desk import BusyError, Desk, Job
 from fathometer.lab.guard import Guard, Rate
 from fathometer.lab.lessons import lesson, lessons_table
 from fathometer.lab.orders import FULL_SIZE, KINDS, NORMS_AT_FULL_SIZE, read_order
@@ -70,7 +70,13 @@ async def beginning(request: Request) -> Response:
     request.app.state.desk.warm()
     full_size = {"targets": FULL_SIZE, "residuals": NORMS_AT_FULL_SIZE}
     return JSONResponse(
-        {"controls": controls_table(), **beginnings_table(), "lessons": lessons_table(), "full_size": full_size, "kinds": list(KINDS)}
+        {
+            "controls": controls_table(),
+            **beginnings_table(),
+            "lessons": lessons_table(),
+            "full_size": full_size,
+            "kinds": list(KINDS),
+        }
     )
 
 
@@ -97,7 +103,7 @@ async def submit(request: Request) -> Response:
         raise HTTPException(400, "A visitor has a name of 8 to 40 letters, digits and hyphens.")
     try:
         job = request.app.state.desk.submit(order, visitor)
-    except Busy:
+    except BusyError:
         raise HTTPException(429, "The line is full: wait until something is done, or stop something.") from None
     return JSONResponse({"id": job.id, "state": job.state}, status_code=202)
 

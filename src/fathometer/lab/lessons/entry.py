@@ -47,7 +47,9 @@ class Picture:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the page."""
-        lines = [{"name": line.name, "quiet": line.quiet, "points": [_rounded(point) for point in line.points]} for line in self.lines]
+        lines = [
+            {"name": line.name, "quiet": line.quiet, "points": [_rounded(point) for point in line.points]} for line in self.lines
+        ]
         return {**vars(self), "lines": lines}
 
 

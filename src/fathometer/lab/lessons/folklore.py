@@ -18,7 +18,9 @@ CHINCHILLA = 5.88e23  # operations: what the paper's own network was trained wit
 def show(value: float) -> Shown:
     """Return four sayings' numbers at a depth."""
     depth = round(value)
-    stream = [signal or 0.0 for signal in forecast(Mlp(depth=depth, activation="relu", init="he", residual="pre-norm")).values["signal"]]
+    stream = [
+        signal or 0.0 for signal in forecast(Mlp(depth=depth, activation="relu", init="he", residual="pre-norm")).values["signal"]
+    ]
     cosines = forecast(Mlp(depth=depth, activation="relu", init="he")).values["correlation"]
     layers = (1, 2, 4, 8)
     counts = [random_pieces(UNITS // count, count) for count in layers]
@@ -52,7 +54,13 @@ def show(value: float) -> Shown:
         numbers,
         (
             Picture("A pre-norm stream, over its first block", "block", growing, see="It grows as a line does, not as a power."),
-            Picture(f"Straight pieces of {UNITS} ReLU units", "layers they stand in", pieces, log_y=True, see="Depth may fold; at random it does not."),
+            Picture(
+                f"Straight pieces of {UNITS} ReLU units",
+                "layers they stand in",
+                pieces,
+                log_y=True,
+                see="Depth may fold; at random it does not.",
+            ),
         ),
     )
 
@@ -78,17 +86,18 @@ FOLKLORE = Lesson(
     "Where the folklore is wrong",
     "Said often, measured seldom.",
     (
-        "“Deep networks have exponentially many pieces.” They can: {units} ReLU units in {deepest} layers could bend a line into {could} "
-        "pieces. Drawn at random, {draws} times over, they have {has} on average, against {has_flat} in one layer. Depth buys the "
-        "capacity for folds; training has to find them.",
-        "“The stream of a pre-norm network grows exponentially.” At its start it grows as a line: at block {depth} it is {growth} times "
-        "what it is at block {half}. Doubling with every second block would make it {doubling} times its start.",
-        "“He's start solves depth.” It keeps the size of signal and gradient. It does not keep inputs apart: after {depth} plain layers, "
-        "one minus their cosine is {apart}, and theory's rule, nine halves of π² over depth squared, says {formula}.",
-        "“Twenty tokens for each parameter, says the Chinchilla paper.” Its constants, as printed and rounded, give {rounded} at its own "
-        "compute; refitted to its own points they give {refitted}.",
-        "“Sick-looking is sick.” Of networks meant to be broken, some train well: Adam repairs a start in ten steps. That is why a remedy "
-        "here counts only when training has proved it.",
+        "“Deep networks have exponentially many pieces.” They can: {units} ReLU units in {deepest} layers could bend a line "
+        "into {could} pieces. Drawn at random, {draws} times over, they have {has} on average, against {has_flat} in one layer."
+        " Depth buys the capacity for folds; training has to find them.",
+        "“The stream of a pre-norm network grows exponentially.” At its start it grows as a line: at block {depth} it is "
+        "{growth} times what it is at block {half}. Doubling with every second block would make it {doubling} times its start.",
+        "“He's start solves depth.” It keeps the size of signal and gradient. It does not keep inputs apart: after {depth} "
+        "plain layers, one minus their cosine is {apart}, and theory's rule, nine halves of π² over depth squared, says "
+        "{formula}.",
+        "“Twenty tokens for each parameter, says the Chinchilla paper.” Its constants, as printed and rounded, give {rounded} "
+        "at its own compute; refitted to its own points they give {refitted}.",
+        "“Sick-looking is sick.” Of networks meant to be broken, some train well: Adam repairs a start in ten steps. That is "
+        "why a remedy here counts only when training has proved it.",
     ),
     "Double the depth. Does the stream double with it?",
     Slider("layers", 10, 200, 100),

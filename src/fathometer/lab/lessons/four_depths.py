@@ -40,10 +40,10 @@ FOUR_DEPTHS = Lesson(
     "{one}, {five}, {fifty}, {ninety_six} layers",
     "Nothing breaks at once. It breaks by the same factor at every layer.",
     (
-        "With {one} layer there is nothing to lose. With {five}, any recipe works: even tanh as PyTorch starts it still hands layer "
-        "{one} a part {tanh_five} of the gradient. That is why depth seemed easy in small networks.",
-        "At {fifty} layers the same recipe leaves {tanh_fifty}. No learning rate brings that back: layer {one} is asked to move by "
-        "nothing, in a random direction.",
+        "With {one} layer there is nothing to lose. With {five}, any recipe works: even tanh as PyTorch starts it still hands "
+        "layer {one} a part {tanh_five} of the gradient. That is why depth seemed easy in small networks.",
+        "At {fifty} layers the same recipe leaves {tanh_fifty}. No learning rate brings that back: layer {one} is asked to move"
+        " by nothing, in a random direction.",
         "He's start keeps the size ({he_fifty} at {fifty} layers), and a residual stream that is normalised before each branch "
         "keeps it at {ninety_six} as well ({pre_ninety_six}).",
         "Now, at {depth} layers: tanh {tanh}, ReLU as PyTorch starts it {relu}, ReLU with He {he}, residual {pre}.",
@@ -52,5 +52,8 @@ FOUR_DEPTHS = Lesson(
     Slider("layers", 1, DEEPEST, 50),
     show,
     ("Watch fifty layers fail", Setting()),
-    ("Glorot & Bengio: Understanding the difficulty of training deep feedforward networks", "He and others: Delving deep into rectifiers"),
+    (
+        "Glorot & Bengio: Understanding the difficulty of training deep feedforward networks",
+        "He and others: Delving deep into rectifiers",
+    ),
 )

@@ -48,8 +48,17 @@ def show(value: float) -> Shown:
     return Shown(
         numbers,
         (
-            Picture("Data, and what makes them", "levels", (exists, rules), log_y=True, mark=levels, see="Memorising is the upper line."),
-            Picture("What one unit sees", "layers of 3×3", (view, whole), see="Early layers cannot know objects: they see too little."),
+            Picture(
+                "Data, and what makes them",
+                "levels",
+                (exists, rules),
+                log_y=True,
+                mark=levels,
+                see="Memorising is the upper line.",
+            ),
+            Picture(
+                "What one unit sees", "layers of 3×3", (view, whole), see="Early layers cannot know objects: they see too little."
+            ),
         ),
     )
 
@@ -58,14 +67,14 @@ HIERARCHIES = Lesson(
     "Features made of features",
     "The world is written in parts, of parts, of parts. Depth reads it the same way.",
     (
-        "In a picture, pixels make edges, edges make textures, textures make parts, parts make an object. A unit behind {layers_for_all} "
-        "convolutions of {kernel} by {kernel} is the first to see a whole scene of {side} pixels; before it, nothing could know the "
-        "object, whatever it learnt.",
-        "In language, words have parts of speech, join to phrases, play roles in sentences, and sentences share a topic. The same ladder, "
-        "with another alphabet.",
-        "A toy makes it exact: {classes} classes, each written as two symbols, each of those as two smaller ones, in any of {synonyms} "
-        "ways. At {levels} levels an input has {length} symbols and there are {inputs} of them, but only {rules} rules made them all. "
-        "One layer has to learn the inputs. A layer for each level has to learn the rules.",
+        "In a picture, pixels make edges, edges make textures, textures make parts, parts make an object. A unit behind "
+        "{layers_for_all} convolutions of {kernel} by {kernel} is the first to see a whole scene of {side} pixels; before it, "
+        "nothing could know the object, whatever it learnt.",
+        "In language, words have parts of speech, join to phrases, play roles in sentences, and sentences share a topic. The "
+        "same ladder, with another alphabet.",
+        "A toy makes it exact: {classes} classes, each written as two symbols, each of those as two smaller ones, in any of "
+        "{synonyms} ways. At {levels} levels an input has {length} symbols and there are {inputs} of them, but only {rules} "
+        "rules made them all. One layer has to learn the inputs. A layer for each level has to learn the rules.",
     ),
     "Go up one level: by how much do the rules grow, and by how much the inputs?",
     Slider("levels", 1, MOST_LEVELS, 3),

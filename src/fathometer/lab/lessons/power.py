@@ -4,7 +4,15 @@ import numpy as np
 
 from fathometer.lab.lessons.entry import Lesson, Line, Picture, Shown, Slider, amount, numbered
 from fathometer.lab.setting import Setting
-from fathometer.theory import least_error, most_pieces_on_a_line, shallow_sawtooth, shallow_twin, tent_network, units_for_sawtooth
+from fathometer.theory import (
+    ReluStack,
+    least_error,
+    most_pieces_on_a_line,
+    shallow_sawtooth,
+    shallow_twin,
+    tent_network,
+    units_for_sawtooth,
+)
 
 MOST_FOLDS = 10
 
@@ -42,7 +50,7 @@ def show(value: float) -> Shown:
     )
 
 
-def _same_units(folds: int, units: int):  # noqa: ANN202  (a ReluStack)
+def _same_units(folds: int, units: int) -> ReluStack:
     """Return one layer of so many units: exact on the first teeth, and then flat."""
     teeth = min(units - 1, 2**folds)
     places = np.arange(teeth + 1) / 2**folds
@@ -63,12 +71,13 @@ POWER = Lesson(
         "One hidden layer can come as near to any continuous function as you like, if it may be as wide as it likes. Each of its "
         "units bends the line once, so a curve with {pieces} straight pieces costs it {shallow_units} units and "
         "{shallow_weights} weights.",
-        "A deep network composes. Two units fold the line in half; the same two units again fold the fold. {folds} such layers make "
-        "{pieces} pieces from {deep_units} units and {deep_weights} weights, exactly. One layer of {deep_units} units has "
+        "A deep network composes. Two units fold the line in half; the same two units again fold the fold. {folds} such layers "
+        "make {pieces} pieces from {deep_units} units and {deep_weights} weights, exactly. One layer of {deep_units} units has "
         "{same_pieces} pieces at most.",
-        "Of {pieces} points with alternating labels, one layer that small must get at least {error} wrong, however it is trained.",
-        "This is what a deep network can say, and not what it says at its start: random layers do not fold so neatly. The last lesson "
-        "counts their pieces.",
+        "Of {pieces} points with alternating labels, one layer that small must get at least {error} wrong, however it is "
+        "trained.",
+        "This is what a deep network can say, and not what it says at its start: random layers do not fold so neatly. The last "
+        "lesson counts their pieces.",
     ),
     "Add one fold at a time. The deep network grows by two units; how fast does the shallow one grow?",
     Slider("folds", 1, MOST_FOLDS, 7),

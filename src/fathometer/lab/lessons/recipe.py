@@ -62,8 +62,16 @@ def show(value: float) -> Shown:
     return Shown(
         numbers,
         (
-            Picture("Too small, too large", "log₁₀ of parameters", (curve,), mark=log10(best), see="The valley is flat: a factor of two costs little."),
-            Picture("What compute buys", "log₁₀ of operations", (frontier, least), mark=value, see="Each factor of ten buys less."),
+            Picture(
+                "Too small, too large",
+                "log₁₀ of parameters",
+                (curve,),
+                mark=log10(best),
+                see="The valley is flat: a factor of two costs little.",
+            ),
+            Picture(
+                "What compute buys", "log₁₀ of operations", (frontier, least), mark=value, see="Each factor of ten buys less."
+            ),
         ),
     )
 
@@ -77,15 +85,15 @@ RECIPE = Lesson(
     "Depth + width + data + compute",
     "Depth alone is a tall house on a small plot.",
     (
-        "Training costs about six operations for each parameter and token. With {compute} of them, the fit of published runs says: "
-        "{parameters} parameters and {tokens} tokens, {ratio} tokens for each parameter, for a loss of {loss} nats a token. "
-        "{floor} of these no model removes.",
-        "Ten times the compute would take off another {ten_times}. More parameters without more data climb the valley on the right; more data "
-        "for too small a network, on the left.",
-        "How to split parameters between depth and width is contested. One study finds that shape hardly matters, another that depth "
-        "pays only up to a threshold that grows with the logarithm of the width (at {gpt_depth} blocks, from a width of {levine_width} "
-        "on; GPT-3 has {gpt_width}), and a third that deeper wins. What all agree on: the shape must train at all, which is what this lab "
-        "measures.",
+        "Training costs about six operations for each parameter and token. With {compute} of them, the fit of published runs "
+        "says: {parameters} parameters and {tokens} tokens, {ratio} tokens for each parameter, for a loss of {loss} nats a "
+        "token. {floor} of these no model removes.",
+        "Ten times the compute would take off another {ten_times}. More parameters without more data climb the valley on the "
+        "right; more data for too small a network, on the left.",
+        "How to split parameters between depth and width is contested. One study finds that shape hardly matters, another that "
+        "depth pays only up to a threshold that grows with the logarithm of the width (at {gpt_depth} blocks, from a width of "
+        "{levine_width} on; GPT-3 has {gpt_width}), and a third that deeper wins. What all agree on: the shape must train at "
+        "all, which is what this lab measures.",
     ),
     "Spend a thousand times more. Do parameters or tokens grow faster?",
     Slider("log₁₀ of operations", 18, 26, 21, step=0.1),

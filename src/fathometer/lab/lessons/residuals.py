@@ -45,7 +45,9 @@ def show(value: float) -> Shown:
     return Shown(
         numbers,
         (
-            Picture("Gradient, over that of the last layer", "layer", backward, log_y=True, see="The sum has a way past every weight."),
+            Picture(
+                "Gradient, over that of the last layer", "layer", backward, log_y=True, see="The sum has a way past every weight."
+            ),
             Picture("Signal", "layer", forward, log_y=True, see="A bare sum doubles at every block; scaling or a norm tames it."),
         ),
     )
@@ -60,14 +62,14 @@ RESIDUALS = Lesson(
     "Residual connections",
     "Ask a layer for the change, not for the whole.",
     (
-        "To pass its input on unchanged, a plain layer of {width} units must set {weights} weights to the identity, and its activation "
-        "must let everything through. A residual block has to do nothing: with f at zero, x + f(x) is x. Extra depth is then free, "
-        "and no deeper network need be worse than a shallower one.",
-        "Backwards, the derivative of x + f(x) is one plus something: a way to the first layer that passes no weight at all. Through "
-        "{depth} layers a plain stack as PyTorch starts it leaves {plain} of the gradient.",
-        "It has a price. A bare sum adds as much as it has: its signal grows {growth} times over {depth} blocks, and the gradient "
-        "{sums} times on the way back. Divide each branch by √depth and both stay in hand ({scaled_growth} and {scaled}); normalise "
-        "what each branch reads, and the gradient changes by {normed}.",
+        "To pass its input on unchanged, a plain layer of {width} units must set {weights} weights to the identity, and its "
+        "activation must let everything through. A residual block has to do nothing: with f at zero, x + f(x) is x. Extra depth"
+        " is then free, and no deeper network need be worse than a shallower one.",
+        "Backwards, the derivative of x + f(x) is one plus something: a way to the first layer that passes no weight at all. "
+        "Through {depth} layers a plain stack as PyTorch starts it leaves {plain} of the gradient.",
+        "It has a price. A bare sum adds as much as it has: its signal grows {growth} times over {depth} blocks, and the "
+        "gradient {sums} times on the way back. Divide each branch by √depth and both stay in hand ({scaled_growth} and "
+        "{scaled}); normalise what each branch reads, and the gradient changes by {normed}.",
     ),
     "Turn the depth up until the bare sum is off the scale. Which two lines stay flat?",
     Slider("layers", 2, 400, 50, log=True),

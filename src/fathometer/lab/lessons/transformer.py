@@ -48,7 +48,9 @@ def show(value: float) -> Shown:
     return Shown(
         numbers,
         (
-            Picture("Gradient, over that of the last block", "block", backward, log_y=True, see="At GPT's start all three are calm."),
+            Picture(
+                "Gradient, over that of the last block", "block", backward, log_y=True, see="At GPT's start all three are calm."
+            ),
             Picture("Signal in the stream", "block", forward, log_y=True, see="Norm first lets the stream grow, slowly."),
         ),
     )
@@ -58,14 +60,15 @@ TRANSFORMER = Lesson(
     "The transformer block",
     "Look around, then think; add both to the stream.",
     (
-        "A block has two branches. Attention lets each word gather from the others; a perceptron then thinks about what was gathered, "
-        "each word by itself. Both are added to a stream that runs from the embedding to the readout: {branches} additions in "
-        "GPT-3's {blocks} blocks.",
+        "A block has two branches. Attention lets each word gather from the others; a perceptron then thinks about what was "
+        "gathered, each word by itself. Both are added to a stream that runs from the embedding to the readout: {branches} "
+        "additions in GPT-3's {blocks} blocks.",
         "Its size follows from the width alone: about twelve times the width squared for each block, {rule} at width {wide}, of "
         "{total} in all. Attention holds {attention} of them and the perceptrons {perceptron}.",
-        "Where the norm stands decides what the stream may do. Before each branch: the stream grows ({growth} times over {depth} blocks), "
-        "and always has a way past. After each sum: every block rescales everything, and the gradient has to pass every norm. With GPT's "
-        "start, {depth} blocks hand {pre} and {post} of the gradient to the first block: the start is not what tells them apart. Warm-up is.",
+        "Where the norm stands decides what the stream may do. Before each branch: the stream grows ({growth} times over "
+        "{depth} blocks), and always has a way past. After each sum: every block rescales everything, and the gradient has to "
+        "pass every norm. With GPT's start, {depth} blocks hand {pre} and {post} of the gradient to the first block: the start "
+        "is not what tells them apart. Warm-up is.",
     ),
     "Turn depth up to the {blocks} of GPT-3. Which stream grows like its depth?",
     Slider("blocks", 2, 96, 24),
@@ -73,7 +76,14 @@ TRANSFORMER = Lesson(
     (
         "Train a small transformer on English",
         Setting(
-            family="transformer", task="english", depth=6, width=64, activation="gelu", norm="layer", residual="plain", init="gpt2",
+            family="transformer",
+            task="english",
+            depth=6,
+            width=64,
+            activation="gelu",
+            norm="layer",
+            residual="plain",
+            init="gpt2",
             rate=3e-3,
         ),
     ),

@@ -51,7 +51,9 @@ def show(value: float) -> Shown:
         numbers,
         (
             Picture("Gradient, over that of the last layer", "layer", gradient, log_y=True, see="Left is where learning begins."),
-            Picture("Cosine of two different inputs", "layer", cosine, y=(0, 1), see="At one, the network cannot tell them apart."),
+            Picture(
+                "Cosine of two different inputs", "layer", cosine, y=(0, 1), see="At one, the network cannot tell them apart."
+            ),
         ),
     )
 
@@ -60,15 +62,16 @@ WRONG = Lesson(
     "What goes wrong, and what mends it",
     "Three ways to lose a signal: it fades, it bursts, or everything becomes the same.",
     (
-        "A layer multiplies. At a gain of {gain}, {depth} tanh layers hand a part {arrives} of the gradient to the first: it {word}. "
-        "Between fading and bursting lies one critical gain, {critical} for tanh with small biases, {relu_gain} for ReLU: this is what "
-        "He's start is.",
-        "A rule of thumb follows from the theory of wide networks: at this gain, a plain network trains down to some {reach} layers.",
-        "The third way is quieter. In plain ReLU layers with He's start the gradient lives ({relu_gradient} arrives), and two different "
-        "inputs still become one: their cosine at layer {depth} is {relu_cosine}. Deeper plain networks then fit even their training "
-        "data worse: degradation. A residual stream keeps inputs apart ({mended_cosine}).",
-        "Mends, from small to large: start at the critical gain (or orthogonally); swap the activation; clip, warm up or slow down; "
-        "scale the branches; normalise; add a residual stream. Take the first that is proved to work.",
+        "A layer multiplies. At a gain of {gain}, {depth} tanh layers hand a part {arrives} of the gradient to the first: it "
+        "{word}. Between fading and bursting lies one critical gain, {critical} for tanh with small biases, {relu_gain} for "
+        "ReLU: this is what He's start is.",
+        "A rule of thumb follows from the theory of wide networks: at this gain, a plain network trains down to some {reach} "
+        "layers.",
+        "The third way is quieter. In plain ReLU layers with He's start the gradient lives ({relu_gradient} arrives), and two "
+        "different inputs still become one: their cosine at layer {depth} is {relu_cosine}. Deeper plain networks then fit even"
+        " their training data worse: degradation. A residual stream keeps inputs apart ({mended_cosine}).",
+        "Mends, from small to large: start at the critical gain (or orthogonally); swap the activation; clip, warm up or slow "
+        "down; scale the branches; normalise; add a residual stream. Take the first that is proved to work.",
     ),
     "Find the gain at which the line lies flat. A little to the left it fades, a little to the right it bursts.",
     Slider("gain", 0.6, 2.5, 1.0, step=0.05),

@@ -156,7 +156,7 @@ export class Runs {
 function words({ state, result, losses, place }, step) {
   if (state === "waiting") return place ? "It starts when those before it are done." : "";
   if (state === "diverged") return result.stopped_at ? `The loss was not finite at step ${count(result.stopped_at)}; the weights were left as they were before it.` : "It ended worse than guessing.";
-  if (state === "stopped") return `Stopped at step ${count(step)}. What was learnt up to there is not kept.`;
+  if (state === "stopped") return step ? `Stopped at step ${count(step)}. What was learnt up to there is not kept.` : "Stopped before its first step.";
   if (state === "refused") return `${result.given}. ${result.expected}. ${result.mend}.`;
   if (state === "failed") return result.message;
   if (state === "done") return `${percent(result.accuracy)} right on what it had not seen, after ${count(result.steps)} steps and ${result.seconds.toFixed(1)} s. Loss ${result.loss.toFixed(3)}; without looking, ${result.blind_loss.toFixed(3)}.`;

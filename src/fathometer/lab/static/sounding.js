@@ -39,13 +39,14 @@ export class Sounding {
   }
 
   paint() {
-    const { theory, ghost, extra } = this, deepest = theory.depth;
-    const all = [theory, ...(ghost ? [ghost] : []), ...extra.map((one) => one.profile)]
+    const { theory, extra } = this, deepest = theory.depth;
+    const all = [theory, ...extra.map((one) => one.profile)] // the ghost may lie beyond: it is drawn at the edge
+     
       .flatMap((one) => Object.keys(SERIES).flatMap((name) => one.values[name] ?? [])).filter((value) => value !== null);
     const low = snap(LOW, Math.min(-0.5, ...all), -1), high = snap(HIGH, Math.max(0.5, ...all), 1);
     const y = { domain: deepest > 1 ? [1, deepest] : [0, 2], ticks: depthTicks(deepest), label: "" };
     const x = { domain: [low, high], ticks: ticks(low, high, 6, power), label: ["size, over that of the input (signal) and of the last layer (gradient)", "size"] };
-    this.sizes.draw({ x, y, marks: [...this.sizeMarks(deepest)] });
+    this.sizes.draw({ x, y, marks: [...this.sizeMarks(deepest, (value) => (value === null ? null : Math.min(high, Math.max(low, value))))] });
     const cosineTicks = [0, 0.5, 1].map((at) => ({ at, text: String(at) }));
     this.cosines.draw({ x: { domain: [-0.05, 1.05], ticks: cosineTicks, label: ["cosine of two inputs", "cosine"] }, y: { ...y, ticks: y.ticks.map(({ at }) => ({ at, text: "" })) }, marks: [...this.cosineMarks(deepest)] });
     this.paintEcho();
@@ -53,9 +54,9 @@ export class Sounding {
     if (this.marked) this.mark(Math.min(this.marked, deepest));
   }
 
-  *sizeMarks(deepest) {
+  *sizeMarks(deepest, within) {
     const { theory, ghost, extra } = this;
-    if (ghost) for (const name of Object.keys(SERIES)) if (ghost.values[name]) yield { key: `ghost-${name}`, kind: "line", className: "ghost", points: stretched(ghost, name, deepest) };
+    if (ghost) for (const name of Object.keys(SERIES)) if (ghost.values[name]) yield { key: `ghost-${name}`, kind: "line", className: "ghost", points: stretched(ghost, name, deepest).map(([value, at]) => [within(value), at]) };
     for (const name of Object.keys(SERIES)) {
       if (!theory.values[name]) continue;
       const band = theory.bands[name];

@@ -43,7 +43,9 @@ def work_look(order: Order, tell: Tell) -> dict[str, Any]:
     result: dict[str, Any] = {"kind": "look", "at": [0, *layers], "depth": _count(bench.model, inputs[:2]), "before": before}
     if order.trained:
         trained = teach(bench, tell)
-        after = _read(bench, inputs, labels, layers, lambda done, total: _say(tell, "reading what was learnt", done + total, total * 2))
+        after = _read(
+            bench, inputs, labels, layers, lambda done, total: _say(tell, "reading what was learnt", done + total, total * 2)
+        )
         result |= {"after": after, "run": trained}
     chances = {name: _commonest(values[KNOWN:]) for name, values in labels.items()}
     return result | {"chance": chances, "remedy": bench.remedy}
