@@ -9,6 +9,7 @@ import tyro
 from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
+from fathometer.cli.lab import lab
 from fathometer.cli.mend import mend
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
@@ -22,6 +23,7 @@ COMMANDS = {
     "mend": mend,
     "train": train,
     "follow": follow,
+    "lab": lab,
     "study": study,
     "presets": presets,
 }
