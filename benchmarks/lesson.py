@@ -103,6 +103,22 @@ def _full_size(network: str) -> str:
     return f"{row['verdict']}, in {row['seconds']:.0f} s of one core and {row['megabytes'] / 1000:.2g} GB"
 
 
+def _plan() -> str:
+    from fathometer.scaling import disagreement, optimum
+    from fathometer.scaling.plan_text import count
+    from fathometer.scaling.published import find_law
+
+    flops = 5.88e23
+    best, others = optimum(find_law("besiroglu2024"), flops), disagreement(flops)
+    sizes, ratio = best.parameters, best.tokens_per_parameter
+    ratios = [tokens / parameters for name, (parameters, tokens) in others.items() if name != "besiroglu2024"]
+    return (
+        f"published: {flops:g} FLOP are best spent on {count(sizes.value)} parameters ({count(sizes.low)} to {count(sizes.high)}) and "
+        f"{ratio.value:.0f} tokens for each ({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
+        f"{min(ratios):.2g} to {max(ratios):.0f} tokens"
+    )
+
+
 def _demo() -> str:
     from fathometer.demo import tell_story
 
@@ -161,8 +177,9 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
      f"pre-norm {_verdict('gpt3-175b@width=128,vocabulary=1000')}, "
      f"post-norm {_verdict('gpt3-175b@width=128,vocabulary=1000,residual=post-norm')}"),
     ("Clipping tames an exploding gradient", "`fathometer study clipping`", lambda: _study("clipping")),
-    ("Depth + width + data + compute is the recipe", "not built yet (scale)",
-     _says("published: 5.88e23 FLOP are best spent on 73 billion parameters and 18 tokens for each [^besiroglu]")),
+    ("Depth + width + data + compute is the recipe",
+     "`fathometer plan --flops 5.88e23`, `fathometer study scaling`, `fathometer study transfer`",
+     lambda: f"{_plan()}. Measured here: {_study('scaling')} {_study('transfer')}"),
     ("All of it at once, on real data", "`fathometer demo`", _demo),
 )
 # fmt: on

@@ -11,6 +11,7 @@ from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
 from fathometer.cli.lab import lab
 from fathometer.cli.mend import mend
+from fathometer.cli.plan import plan
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
 from fathometer.cli.study import study
@@ -25,6 +26,7 @@ COMMANDS = {
     "follow": follow,
     "lab": lab,
     "study": study,
+    "plan": plan,
     "presets": presets,
 }
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE

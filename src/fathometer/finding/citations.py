@@ -42,4 +42,13 @@ CITATIONS: dict[str, str] = {
     "hanin2019": "Hanin & Rolnick 2019, Complexity of linear regions in deep networks.",
     "cagnetta2024": "Cagnetta et al. 2024, How deep neural networks learn compositional data: the random hierarchy model.",
     "karpathy2019": "Karpathy 2019, A recipe for training neural networks (verify the loss at init).",
+    "kaplan2020": "Kaplan et al. 2020, Scaling laws for neural language models.",
+    "levine2020": "Levine, Wies, Sharir, Bata & Shashua 2020, Limits to depth efficiencies of self-attention.",
+    "hoffmann2022": "Hoffmann et al. 2022, Training compute-optimal large language models.",
+    "yang2022": "Yang et al. 2022, Tensor Programs V: tuning large neural networks via zero-shot hyperparameter transfer.",
+    "yang2023": "Yang, Yu, Zhu & Hayou 2023, Tensor Programs VI: feature learning in infinite-depth neural networks.",
+    "muennighoff2023": "Muennighoff, Rush et al. 2023, Scaling data-constrained language models.",
+    "besiroglu2024": "Besiroglu, Erdil, Barnett & You 2024, Chinchilla scaling: a replication attempt.",
+    "dey2025": "Dey et al. 2025, Don't be lazy: CompleteP enables compute-efficient deep transformers.",
+    "mcleish2025": "McLeish et al. 2025, Gemstones: a model suite for multi-faceted scaling laws.",
 }
