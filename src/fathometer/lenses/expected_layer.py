@@ -1,0 +1,101 @@
+"""At which depth something is learned: the expected layer, with an interval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+DRAWS = 1000
+INTERVAL = (2.5, 97.5)  # percent
+Relation = Literal["before", "not told apart", "after"]
+Counts = Float64[np.ndarray, "point group"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The expected layer, counted from 0 (the input), and the ends of its 95% interval.
+
+    All None where no layer knows more than guessing: what is not learned is learned at no depth. `gain` is what the best layer
+    knows above guessing.
+    """
+
+    layer: float | None
+    low: float | None
+    high: float | None
+    gain: float
+    draws: Float64[np.ndarray, " draw"] = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        return {"layer": self.layer, "low": self.low, "high": self.high, "gain": self.gain}
+
+
+def expected_layer(
+    right: Bool[np.ndarray, "point item"], groups: Int64[np.ndarray, " item"], chance: float, *, seed: int = 0
+) -> Expected:
+    """Return Σ l Δ(l) / Σ Δ(l), where Δ(l) is what layer l adds to the best reading of the layers up to it.
+
+    `right` says which held-out items the probe of each point read right; items of one group (a sample) are drawn together in
+    the bootstrap. The best layer up to l is chosen on one half of the groups and judged on the other, so that chance is
+    not taken for gain. Δ(0) is what the input already holds above guessing. Tenney et al. 2019, who leave Δ(0) out.
+    """
+    known, counts = _by_group(right, groups)
+    draw = np.random.default_rng(seed)
+    half = draw.permutation(counts.shape[0]) % 2 == 0
+    weights = draw.multinomial(counts.shape[0], np.full(counts.shape[0], 1 / counts.shape[0]), size=DRAWS).astype(float)
+    scores = _cross_fitted(known, counts, half, np.concatenate([np.ones((1, len(counts))), weights]))
+    gains = np.diff(np.concatenate([np.full((len(scores), 1), chance), scores], axis=1), axis=1)
+    total = gains.sum(1)
+    if np.percentile(total[1:], INTERVAL[0]) <= 0:
+        return Expected(None, None, None, float(total[0]))
+    layers = (gains * np.arange(gains.shape[1])).sum(1) / total
+    draws = layers[1:][total[1:] > 0]
+    low, high = np.percentile(draws, INTERVAL)
+    return Expected(float(layers[0]), float(low), float(high), float(total[0]), draws)
+
+
+def pooled(several: Sequence[Expected]) -> Expected:
+    """Return the mean over networks (seeds), and the interval of all their draws together; unknown if any is unknown."""
+    if any(one.layer is None for one in several):
+        return Expected(None, None, None, float(np.mean([one.gain for one in several])))
+    draws = np.concatenate([one.draws for one in several])
+    low, high = np.percentile(draws, INTERVAL)
+    mean = float(np.mean([one.layer for one in several if one.layer is not None]))
+    return Expected(mean, float(low), float(high), float(np.mean([one.gain for one in several])), draws)
+
+
+def relation(one: Expected, other: Expected, *, seed: int = 0) -> Relation:
+    """Return whether one comes before or after the other: the 95% interval of their difference leaves 0 out, or it does not."""
+    if one.layer is None or other.layer is None:
+        return "not told apart"
+    draw = np.random.default_rng(seed)
+    low, high = np.percentile(draw.choice(other.draws, 4 * DRAWS) - draw.choice(one.draws, 4 * DRAWS), INTERVAL)
+    return "before" if low > 0 else "after" if high < 0 else "not told apart"
+
+
+def order_of(levels: Mapping[str, Expected]) -> tuple[tuple[str, str, Relation], ...]:
+    """Return, for each two neighbours in the order given, whether the first comes before the second."""
+    return tuple((one, other, relation(levels[one], levels[other])) for one, other in pairwise(levels))
+
+
+def _by_group(right: Any, groups: Any) -> tuple[Counts, Float64[np.ndarray, " group"]]:
+    """Return, for each group, how many items each point read right, and how many there are."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    count = int(numbers.max()) + 1
+    known = np.stack([np.bincount(numbers, weights=row, minlength=count) for row in right.astype(float)])
+    return known, np.bincount(numbers, minlength=count).astype(float)
+
+
+def _cross_fitted(known: Counts, counts: Any, half: Any, weights: Any) -> Float64[np.ndarray, "draw point"]:
+    """Return the accuracy of the best point up to each, chosen on one half of the groups and judged on the other."""
+    both = []
+    for chosen, judged in ((half, ~half), (~half, half)):
+        choose, judge = (
+            weights[:, part] @ known[:, part].T / np.maximum(weights[:, part] @ counts[part], 1)[:, None] for part in (chosen, judged)
+        )
+        best = np.stack([choose[:, : end + 1].argmax(1) for end in range(choose.shape[1])], axis=1)
+        both.append(np.take_along_axis(judge, best, axis=1))
+    return np.mean(both, axis=0)
