@@ -18,11 +18,16 @@ _PUBLIC = {
     "build": "fathometer.networks",
     "deepen": "fathometer.networks",
     "forecast": "fathometer.theory",
+    "features": "fathometer.lenses",
+    "lesion": "fathometer.lenses",
+    "look": "fathometer.lenses",
     "many": "fathometer.runs",
     "mend": "fathometer.diagnosis",
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
     "probe": "fathometer.lenses",
+    "shrink": "fathometer.lenses",
+    "similarity": "fathometer.lenses",
     "study": "fathometer.studies",
     "train": "fathometer.runs",
     "watch": "fathometer.diagnosis",
@@ -38,7 +43,12 @@ if TYPE_CHECKING:
     from fathometer.errors import FathometerError as FathometerError
     from fathometer.finding import Finding as Finding
     from fathometer.finding import Remedy as Remedy
+    from fathometer.lenses import features as features
+    from fathometer.lenses import lesion as lesion
+    from fathometer.lenses import look as look
     from fathometer.lenses import probe as probe
+    from fathometer.lenses import shrink as shrink
+    from fathometer.lenses import similarity as similarity
     from fathometer.networks import build as build
     from fathometer.networks import deepen as deepen
     from fathometer.runs import many as many

@@ -9,6 +9,7 @@ import tyro
 from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
+from fathometer.cli.look import look
 from fathometer.cli.mend import mend
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
@@ -23,6 +24,7 @@ COMMANDS = {
     "train": train,
     "follow": follow,
     "study": study,
+    "look": look,
     "presets": presets,
 }
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE

@@ -197,7 +197,7 @@ def _scopes(tree: ast.AST, inside: str = "module") -> Iterator[tuple[ast.AST, st
 
 def _kind_of_byte(byte: int) -> int:
     character = chr(byte)
-    if character.isascii() and character.isalpha() or byte > 127:
+    if (character.isascii() and character.isalpha()) or byte > 127:
         return CHARACTERS.index("letter")
     known = {"_": "underscore", " ": "space", "\n": "newline", "\r": "newline", "\t": "space", "'": "quote", '"': "quote"}
     kind = "digit" if character.isdigit() else "bracket" if character in "()[]{}" else known.get(character, "other sign")

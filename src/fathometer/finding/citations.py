@@ -41,5 +41,9 @@ CITATIONS: dict[str, str] = {
     "yarotsky2017": "Yarotsky 2017, Error bounds for approximations with deep ReLU networks.",
     "hanin2019": "Hanin & Rolnick 2019, Complexity of linear regions in deep networks.",
     "cagnetta2024": "Cagnetta et al. 2024, How deep neural networks learn compositional data: the random hierarchy model.",
+    "hewitt2019": "Hewitt & Liang 2019, Designing and interpreting probes with control tasks.",
+    "kornblith2019": "Kornblith, Norouzi, Lee & Hinton 2019, Similarity of neural network representations revisited.",
+    "nguyen2021": "Nguyen, Raghu & Kornblith 2021, Do wide and deep networks learn the same things?",
+    "tenney2019": "Tenney, Das & Pavlick 2019, BERT rediscovers the classical NLP pipeline.",
     "karpathy2019": "Karpathy 2019, A recipe for training neural networks (verify the loss at init).",
 }

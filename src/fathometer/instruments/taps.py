@@ -140,7 +140,9 @@ def rewriting(
         return lambda module, args, output: change(output)
 
     try:
-        handles += [modules[name].register_forward_pre_hook(enter_hook(tell), with_kwargs=True) for name, tell in on_enter.items()]
+        handles += [
+            modules[name].register_forward_pre_hook(enter_hook(tell), with_kwargs=True) for name, tell in on_enter.items()
+        ]
         handles += [modules[name].register_forward_hook(leave_hook(change)) for name, change in rewrite.items()]
         yield
     finally:

@@ -31,7 +31,7 @@ class AttentionDistance:
 
 
 def attention_distance(model: nn.Module, inputs: Any, *, layers: Iterable[str] | None = None) -> AttentionDistance | None:
-    """Return Σ |query - key| · weight for each head of each block, averaged over the queries of two samples; None without attention.
+    """Return Σ |query - key| · weight for each head of each block, over all queries of two samples; None without attention.
 
     Attention is heard wherever torch computes it: fused, in `nn.MultiheadAttention`, or before a softmax. Scores whose queries
     and keys differ in number, as between an encoder and a decoder, are left out. Masks that hide keys are respected.

@@ -15,7 +15,7 @@ from fathometer.instruments import DepthPoint, rewriting
 def bypassing(model: nn.Module, points: Sequence[DepthPoint], skipped: Collection[int]) -> Iterator[None]:
     """Let, inside a `with` block, some depth points pass on what they are given.
 
-    `skipped` are places in `points`. Raises `ModelError`, when the model runs, for a block that gives another shape than it takes.
+    `skipped` are places in `points`. Where a block gives another shape than it takes, the model raises `ModelError` when it runs.
     """
     chosen = [points[place] for place in sorted(skipped)]
     given: dict[str, list[Any]] = {}

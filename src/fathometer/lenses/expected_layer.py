@@ -94,7 +94,8 @@ def _cross_fitted(known: Counts, counts: Any, half: Any, weights: Any) -> Float6
     both = []
     for chosen, judged in ((half, ~half), (~half, half)):
         choose, judge = (
-            weights[:, part] @ known[:, part].T / np.maximum(weights[:, part] @ counts[part], 1)[:, None] for part in (chosen, judged)
+            weights[:, part] @ known[:, part].T / np.maximum(weights[:, part] @ counts[part], 1)[:, None]
+            for part in (chosen, judged)
         )
         best = np.stack([choose[:, : end + 1].argmax(1) for end in range(choose.shape[1])], axis=1)
         both.append(np.take_along_axis(judge, best, axis=1))

@@ -46,7 +46,12 @@ class Features:
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries and lists, without the pictures."""
         liked = [[{"sample": one.sample, "place": one.place, "activation": one.activation} for one in row] for row in self.liked]
-        return {"point": self.point, "units": list(self.units), "liked": liked, "texts": None if self.texts is None else [*map(list, self.texts)]}
+        return {
+            "point": self.point,
+            "units": list(self.units),
+            "liked": liked,
+            "texts": None if self.texts is None else [*map(list, self.texts)],
+        }
 
 
 def features(
@@ -184,5 +189,3 @@ def _context(tokens: list[int], place: int, decode: Callable[[list[int]], str] |
 
 def _characters(tokens: list[int]) -> str:
     return " ".join(map(str, tokens))
-
-

@@ -1,6 +1,6 @@
 """What is known at every place of an input, as questions for probes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,16 +43,19 @@ class Level:
 class GroundTruth:
     """Inputs and, from simple to abstract as the lesson has it, what is known of them.
 
-    `shape` is that of the places of one input: `(time,)` or `(height, width)`.
+    `shape` is that of the places of one input: `(time,)` or `(height, width)`; `decode` makes text of tokens.
     """
 
     name: str
     inputs: Tensor
     shape: tuple[int, ...]
     levels: tuple[Level, ...]
+    decode: Callable[[list[int]], str] | None = None
 
 
-def ask(name: str, labels: Labels, classes: Sequence[str], *, where: Bool[np.ndarray, "sample place"] | None = None, seed: int = 0) -> Level:
+def ask(
+    name: str, labels: Labels, classes: Sequence[str], *, where: Bool[np.ndarray, "sample place"] | None = None, seed: int = 0
+) -> Level:
     """Return questions about labels above 0, at places drawn at random, equally many for each class that is not too rare.
 
     `where` says which places may be asked for; None takes all. Raises `DataError` where fewer than two classes are left.
@@ -108,10 +111,16 @@ def english_truth(*, documents: int = 3000, context: int = 128, seed: int = 0) -
         "part of speech": (labels["part of speech"], speech, ends),
         "phrase": (labels["phrase"], LANGUAGE_LEVELS["phrase"], ends),
         "sentence": (labels["sentence"], LANGUAGE_LEVELS["sentence"], before_mark),
-        "referent": (labels["referent"], LANGUAGE_LEVELS["referent"], ends & (labels["part of speech"] == speech.index("pronoun"))),
+        "referent": (
+            labels["referent"],
+            LANGUAGE_LEVELS["referent"],
+            ends & (labels["part of speech"] == speech.index("pronoun")),
+        ),
         "topic": (labels["topic"], LANGUAGE_LEVELS["topic"], ends & late),
     }
-    return _text_truth("English", text.tokens[windows], asked, seed)
+    return _text_truth(
+        "English", text.tokens[windows], asked, seed, lambda tokens: "".join(text.vocabulary[token] for token in tokens)
+    )
 
 
 def code_truth(*, size: int = 1_600_000, context: int = 128, seed: int = 0) -> GroundTruth:
@@ -121,6 +130,7 @@ def code_truth(*, size: int = 1_600_000, context: int = 128, seed: int = 0) -> G
     """
     text = write_code(size, held_out=True)
     count = len(text.tokens) // context
+
     def cut(values: Any) -> Any:
         return values[: count * context].reshape(count, context)
 
@@ -129,12 +139,14 @@ def code_truth(*, size: int = 1_600_000, context: int = 128, seed: int = 0) -> G
         level: (cut(text.labels[level]).astype(np.int64), names, None if level == "character" else ends & settled)
         for level, names in text.levels.items()
     }
-    return _text_truth("code", cut(text.tokens), asked, seed)
+    return _text_truth("code", cut(text.tokens), asked, seed, lambda tokens: bytes(tokens).decode("utf-8", errors="replace"))
 
 
-def _text_truth(name: str, tokens: Any, asked: Mapping[str, tuple[Any, Sequence[str], Any]], seed: int) -> GroundTruth:
+def _text_truth(
+    name: str, tokens: Any, asked: Mapping[str, tuple[Any, Sequence[str], Any]], seed: int, decode: Any
+) -> GroundTruth:
     levels = [ask(level, labels, names, where=where, seed=seed) for level, (labels, names, where) in asked.items()]
-    return GroundTruth(name, torch.from_numpy(tokens.astype(np.int64)), (tokens.shape[1],), tuple(levels))
+    return GroundTruth(name, torch.from_numpy(tokens.astype(np.int64)), (tokens.shape[1],), tuple(levels), decode)
 
 
 def _commonest(labels: Labels, count: int) -> tuple[Labels, list[int]]:

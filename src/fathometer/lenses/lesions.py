@@ -41,8 +41,18 @@ class Lesions:
         return self.loss if self.blind_loss is None else max(self.blind_loss - self.loss, 1e-12)
 
     @property
-    def depth_used(self) -> int:
-        """Return how many blocks matter: skipped alone, each costs over 1% of what was learned, or cannot be skipped."""
+    def has_learned(self) -> bool:
+        """Return whether the network knows more than the best constant answer, by 1% of its loss at least."""
+        return self.blind_loss is None or self.loss < (1 - MATTERS) * self.blind_loss
+
+    @property
+    def depth_used(self) -> int | None:
+        """Return how many blocks matter: skipped alone, each costs over 1% of what was learned, or cannot be skipped.
+
+        None where nothing was learned.
+        """
+        if not self.has_learned:
+            return None
         return sum(loss is None or not loss - self.loss <= MATTERS * self.learned for loss in self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +120,11 @@ def _alike(model: nn.Module, pair: Sequence[DepthPoint]) -> bool:
     modules = dict(model.named_modules())
     kinds = [
         [
-            (type(modules[name]), [parameter.shape for parameter in modules[name].parameters()], getattr(modules[name], "stride", None))
+            (
+                type(modules[name]),
+                [parameter.shape for parameter in modules[name].parameters()],
+                getattr(modules[name], "stride", None),
+            )
             for name in point.members
         ]
         for point in pair

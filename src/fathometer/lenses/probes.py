@@ -26,9 +26,9 @@ BATCH_SIZE = 256
 class Probes:
     """Held-out accuracy of a linear probe at each depth point; point 0 is "input".
 
-    `control` is the accuracy with labels that say nothing, which no layer can know: what lies above it was in the layer and not
-    in the probe. `chance` is the share of the commonest class among the held-out samples. `right` says which held-out items each
-    point's probe got right, and `groups` of which sample each is a part.
+    `control` is the accuracy with labels that say nothing, which no layer can know: what lies above it was in the layer and
+    not in the probe. `chance` is the share of the commonest class among the held-out samples. `right` says which held-out items
+    each point's probe got right, and `groups` of which sample each is a part.
     """
 
     points: tuple[str, ...]
@@ -66,9 +66,9 @@ def probe(
 
     `data` are inputs (a tensor, tuple or mapping) with `labels` `(samples,)`; or a `Digits`, which brings its labels and
     its held-out part; or batches (inputs, labels). Without a held-out part a quarter of each class is kept, decided by
-    `seed`. `layers` are names or patterns; None finds the repeated blocks. `kind` "logistic" is scikit-learn's regression, "ridge"
-    its quick twin in closed form. The control has shuffled labels; with `types`, one for each sample, each type has one random
-    label, which a large probe can learn by heart. The model is not changed.
+    `seed`. `layers` are names or patterns; None finds the repeated blocks. `kind` "logistic" is scikit-learn's regression,
+    "ridge" its quick twin in closed form. The control has shuffled labels; with `types`, one for each sample, each type has one
+    random label, which a large probe can learn by heart. The model is not changed.
     Alain & Bengio 2016; the control: Hewitt & Liang 2019, "Designing and interpreting probes with control tasks".
     """
     batches, classes, num_train = _read(data, labels)

@@ -10,6 +10,7 @@ from torch import nn
 from fathometer.data import Dataset, find_dataset
 from fathometer.errors import TargetError, unknown_name
 from fathometer.lenses.ground_truth import GroundTruth, code_truth, english_truth, scene_truth
+from fathometer.lenses.look import Look, look
 from fathometer.networks import build
 from fathometer.records import Asked
 from fathometer.runs import train
@@ -51,13 +52,28 @@ REFERENCES: Mapping[str, Reference] = {
         "a ResNet of 20 layers on drawn scenes",
     ),
     "english": Reference(
-        _reader(12, 27), _TEXT, "language", _ENGLISH, english_truth, "a transformer of 12 blocks on generated English, character by character"
+        _reader(12, 27),
+        _TEXT,
+        "language",
+        _ENGLISH,
+        english_truth,
+        "a transformer of 12 blocks on generated English, character by character",
     ),
     "code": Reference(
-        _reader(12, 256), _TEXT, "text", {"context": CONTEXT}, code_truth, "a transformer of 12 blocks on Python's own sources, byte by byte"
+        _reader(12, 256),
+        _TEXT,
+        "text",
+        {"context": CONTEXT},
+        code_truth,
+        "a transformer of 12 blocks on Python's own sources, byte by byte",
     ),
     "english-24": Reference(
-        _reader(24, 27), _TEXT, "language", _ENGLISH, english_truth, "a transformer of 24 blocks on generated English, character by character"
+        _reader(24, 27),
+        _TEXT,
+        "language",
+        _ENGLISH,
+        english_truth,
+        "a transformer of 24 blocks on generated English, character by character",
     ),
 }
 
@@ -79,6 +95,26 @@ def train_reference(
     found = find_reference(name)
     asked = replace(found.asked, seed=seed, steps=steps or found.asked.steps, save_every=100 if folder else None)
     return train(found.spec, asked, data=found.dataset(), folder=folder, progress=progress).model
+
+
+def look_at_reference(
+    name: str, *, seed: int = 0, steps: int | None = None, folder: str | Path | None = None, progress: Any = None, **options: Any
+) -> Look:
+    """Train a reference network and look into it and its untrained twin, with all that is known of its inputs.
+
+    `options` are those of `look`; `progress` is called with (what, done, total).
+    """
+    found = find_reference(name)
+    tell = progress or (lambda what, done, total: None)
+    model = train_reference(
+        name,
+        seed=seed,
+        steps=steps,
+        folder=folder,
+        progress=lambda step, total, loss: tell(f"Training {found.sentence}", step, total),
+    )
+    untrained, truth, data = untrained_reference(name, seed=seed), found.truth(), found.dataset()
+    return look(model, data, truth=truth, untrained=untrained, progress=progress, **options).named(found.sentence)
 
 
 def untrained_reference(name: str, *, seed: int = 0) -> nn.Module:

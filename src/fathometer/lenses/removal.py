@@ -34,7 +34,9 @@ def without_blocks(model: nn.Module, gone: Sequence[DepthPoint], inputs: Any) ->
             parent, _, last = name.rpartition(".")
             if not isinstance(modules.get(parent), nn.ModuleList | nn.Sequential) or not last.isdecimal():
                 raise ModelError(
-                    f'"{point.name}" is not a member of a list', "Blocks go from a ModuleList or Sequential", "Name other `layers`"
+                    f'"{point.name}" is not a member of a list',
+                    "Blocks go from a ModuleList or Sequential",
+                    "Name other `layers`",
                 )
             by_parent.setdefault(parent, []).append(int(last))
     for parent, places in by_parent.items():

@@ -56,9 +56,9 @@ def shrink(
 ) -> Shrunk:
     """Return a copy of the model without the blocks whose absence costs least, one chosen after the other.
 
-    `drop` says how many; None drops as many as cost at most 5% of what the network has learned. `data` choose and judge: (inputs,
-    targets), batches of them, or a data set, whose held-out part is used. `heal`, data to train on, trains the copy as `asked`, 50
-    steps by default. The user's own model is not changed. Raises `SpecError` where there are too few blocks.
+    `drop` says how many; None drops as many as cost at most 5% of what the network has learned. `data` choose and judge:
+    (inputs, targets), batches of them, or a data set, whose held-out part is used. `heal`, data to train on, trains the copy as
+    `asked`, 50 steps by default. The user's own model is not changed. Raises `SpecError` where there are too few blocks.
     """
     batches = loss_batches(data)
     order, curve, points = removal_order(model, batches, most=drop, loss_fn=loss_fn, layers=layers, progress=progress)

@@ -46,7 +46,9 @@ def linear_cka(one: Float[Tensor, "row width"], other: Float[Tensor, "row width2
     Kornblith et al. 2019, Nguyen et al. 2021. Raises `BatchError` for fewer than four rows.
     """
     if len(one) != len(other) or len(one) < LEAST:
-        raise BatchError(f"There are {len(one)} and {len(other)} rows", f"Both have the same rows, {LEAST} at least", "Give more samples")
+        raise BatchError(
+            f"There are {len(one)} and {len(other)} rows", f"Both have the same rows, {LEAST} at least", "Give more samples"
+        )
     grams = torch.stack([_gram(one), _gram(other)])
     table = _hsic(grams) if unbiased else _biased_hsic(grams)
     return float(_normalised(table.numpy(), table.diagonal().numpy(), table.diagonal().numpy())[0, 1])

@@ -21,11 +21,11 @@ BATCH_SIZE = 256
 
 @dataclass(frozen=True, eq=False)
 class Synonyms:
-    """How much of a layer changes when all tuples of one level are written with other synonyms, over any two inputs: 0 to about 1.
+    """How much of a layer changes when all tuples of a level are written with other synonyms, over what any two inputs differ by.
 
-    `sensitivity[level]` counts levels from the lowest. `depth` is, for each level, where its
-    sensitivity has fallen to half of what it is in the input; the number of points, if that is nowhere. `rank_correlation` is that of levels and depths: 1 if they are in order, with a bootstrap
-    interval over the inputs.
+    `sensitivity[level]` counts levels from the lowest. `depth` is, for each level, where its sensitivity has fallen to half of
+    what it is in the input; the number of points, if that is nowhere. `rank_correlation` is that of levels and depths: 1 if they
+    are in order, with a bootstrap interval over the inputs.
     """
 
     points: tuple[str, ...]
@@ -43,7 +43,13 @@ class Synonyms:
 
 
 def synonym_sensitivity(
-    model: nn.Module, rules: Hierarchy, *, form: str = "flat", pairs: int = PAIRS, layers: Iterable[str] | None = None, seed: int = 0
+    model: nn.Module,
+    rules: Hierarchy,
+    *,
+    form: str = "flat",
+    pairs: int = PAIRS,
+    layers: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> Synonyms:
     """Return what each layer still tells apart of inputs that mean the same up to a level of a Random Hierarchy Model.
 
@@ -54,9 +60,8 @@ def synonym_sensitivity(
     draw = np.random.default_rng((seed, 2))
     targets = draw.integers(rules.classes, size=pairs)
     choices = draw.integers(rules.synonyms, size=(pairs, rules.num_choices))
-    texts = [expand(rules, targets, choices)[-1]]
-    for level in range(len(rules.rules)):
-        texts.append(expand(rules, targets, other_synonyms(rules, choices, level, draw))[-1])
+    written = [choices, *(other_synonyms(rules, choices, level, draw) for level in range(len(rules.rules)))]
+    texts = [expand(rules, targets, chosen)[-1] for chosen in written]
     inputs = _as_inputs(np.concatenate(texts), rules, form)
     found = represent(model, inputs.split(BATCH_SIZE), layers=layers, max_features=2**20)
     parts = [array.reshape(len(texts), pairs, -1) for array in found.arrays]
