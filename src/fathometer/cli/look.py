@@ -26,7 +26,8 @@ def look(
 
     Probes of every layer with controls, likeness of layers, what is lost without each block, early answers, how far attention
     looks, and what units like best, on one page. `fathometer look scenes` trains a small ResNet on drawn scenes, whose edges,
-    textures, parts and objects are known, and asks whether they are learned in that order; `english` and `code` do so with transformers.
+    textures, parts and objects are known, and asks whether they are learned in that order; `english` and `code`
+    do so with transformers.
 
     Exit code: 0 done, whatever was seen; 2 error; 130 stopped from outside.
 

@@ -19,6 +19,7 @@ from fathometer.data.text import HELD_OUT_SHARE
 from fathometer.errors import DataError
 
 Marks = UInt8[np.ndarray, " byte"]
+File = tuple[bytes, dict[str, np.ndarray], list[tuple[int, int, str]]]  # content, labels, from where to where names go
 CHARACTERS = ("none", "letter", "digit", "underscore", "space", "newline", "bracket", "quote", "other sign")
 TOKENS = ("none", "keyword", "name", "number", "string", "operator", "comment")
 DEPTHS = ("none", "0", "1", "2", "3 or more")
@@ -74,7 +75,7 @@ def write_code(size: int, *, path: str | Path | None = None, held_out: bool = Tr
     sources = [source for source in parts[held_out] if source.name.endswith(".py")]
     mixed = np.random.default_rng(0).permutation(len(sources))
     order = sorted(mixed, key=lambda place: len(sources[place].content) > size // FEW_FILES)  # no file is most of the text
-    found, total = list[tuple[bytes, dict[str, Marks], list[tuple[int, int, str]]]](), 0
+    found, total = list[File](), 0
     for source in (sources[place] for place in order):
         labelled = _labelled(source)
         if labelled is not None and total < size:
@@ -85,7 +86,7 @@ def write_code(size: int, *, path: str | Path | None = None, held_out: bool = Tr
     return _joined(found)
 
 
-def _joined(files: list[tuple[bytes, dict[str, Marks], list[tuple[int, int, str]]]]) -> Code:
+def _joined(files: list[File]) -> Code:
     counts = Counter(name for _, _, names in files for _, _, name in names)
     common = [name for name, _ in counts.most_common(COMMON)]
     numbers = {name: number for number, name in enumerate(common, 1)}
@@ -109,7 +110,7 @@ def _joined(files: list[tuple[bytes, dict[str, Marks], list[tuple[int, int, str]
     return Code(text, labels, levels, ends, np.repeat(np.arange(len(files)), sizes))
 
 
-def _labelled(source: Source) -> tuple[bytes, dict[str, Marks], list[tuple[int, int, str]]] | None:
+def _labelled(source: Source) -> File | None:
     """Return a file's bytes, their labels and where its identifiers are; None for what does not parse."""
     content = source.content
     try:
@@ -133,6 +134,7 @@ def _labelled(source: Source) -> tuple[bytes, dict[str, Marks], list[tuple[int, 
         labels["scope"][places.span(node)] = SCOPES.index(scope)
     for name, binding in bindings(tree):
         labels["binding"][places.span(name)] = BINDINGS.index(binding)
+    labels["binding"] *= labels["token"] == TOKENS.index("name")  # not inside f-strings, which are one token
     return content, labels, names
 
 
@@ -156,7 +158,7 @@ class _Places:
         return slice(start, stop)
 
 
-def _paint_tokens(tokens: list[tokenize.TokenInfo], places: _Places, labels: dict[str, Marks]) -> list[tuple[int, int, str]]:
+def _paint_tokens(tokens: list[tokenize.TokenInfo], places: _Places, labels: dict[str, np.ndarray]) -> list[tuple[int, int, str]]:
     """Mark the tokens and the depth of brackets; return from where to where each name and keyword goes."""
     names, depth, before = list[tuple[int, int, str]](), 0, 0
     for token in tokens:

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Int64, Integer
 from torch import Tensor
 
-from fathometer.data import draw_scenes, write_code, write_language
+from fathometer.data import Hierarchy, draw_scenes, expand, write_code, write_language
+from fathometer.data.hierarchy import one_hot
 from fathometer.data.images import standardize
 from fathometer.data.language import LEVELS as LANGUAGE_LEVELS
 from fathometer.data.scenes import LEVELS as SCENE_LEVELS
@@ -140,6 +141,21 @@ def code_truth(*, size: int = 1_600_000, context: int = 128, seed: int = 0) -> G
         for level, names in text.levels.items()
     }
     return _text_truth("code", cut(text.tokens), asked, seed, lambda tokens: bytes(tokens).decode("utf-8", errors="replace"))
+
+
+def hierarchy_truth(rules: Hierarchy, *, samples: int = 2400, form: str = "flat", seed: int = 0) -> GroundTruth:
+    """Return inputs of a Random Hierarchy Model with the symbol of each level above them, the leftmost one; last the class."""
+    draw = np.random.default_rng((seed, 3))
+    targets = draw.integers(rules.classes, size=samples)
+    symbols = expand(rules, targets, draw.integers(rules.synonyms, size=(samples, rules.num_choices)))
+    tokens = torch.from_numpy(symbols[-1])
+    levels = []
+    for above, labels in enumerate(reversed(symbols[:-1]), 1):
+        is_class = above == len(rules.rules)
+        names = ("none", *map(str, range(rules.classes if is_class else rules.symbols)))
+        levels.append(ask("class" if is_class else f"level {above}", labels[:, :1] + 1, names, seed=seed))
+    inputs = tokens if form == "tokens" else one_hot(tokens, rules.symbols)
+    return GroundTruth("hierarchy", inputs, (inputs.shape[1],), tuple(levels))
 
 
 def _text_truth(

@@ -14,6 +14,7 @@ from fathometer import json_text
 from fathometer.contract import LossFunction, known_targets, split_batch, tensors_in
 from fathometer.data import Dataset
 from fathometer.errors import BatchError, FathometerError, ModelError
+from fathometer.lenses import look_page, look_words
 from fathometer.lenses.attention_distance import AttentionDistance, attention_distance
 from fathometer.lenses.features import Features, features
 from fathometer.lenses.ground_truth import GroundTruth
@@ -26,6 +27,7 @@ from fathometer.lenses.shrink import removal_order
 from fathometer.lenses.similarity import Similarity, similarity
 from fathometer.lenses.streaming import in_batches
 from fathometer.lenses.token_truth import token_truth
+from fathometer.report import save
 
 BATCH_SIZE = 64
 MOST_BATCHES = 16
@@ -86,31 +88,21 @@ class Look:
 
     def page(self) -> Any:
         """Return the report of what was seen."""
-        from fathometer.lenses.look_page import look_page
-
-        return look_page(self)
+        return look_page.look_page(self)
 
     def save_html(self, path: str | Path) -> Path:
         """Write the report as one HTML file that opens offline."""
-        from fathometer.report import save
-
         return save(self.page(), path)
 
     def figure(self) -> Any:
         """Return the picture that says most: expected layers where there are levels, else similarity."""
-        from fathometer.lenses.look_page import main_chart
-
-        return main_chart(self)
+        return look_page.main_chart(self)
 
     def __str__(self) -> str:
-        from fathometer.lenses.look_words import look_text
-
-        return look_text(self)
+        return look_words.look_text(self)
 
     def _repr_html_(self) -> str:
-        from fathometer.lenses.look_page import notebook_html
-
-        return notebook_html(self)
+        return look_page.notebook_html(self)
 
 
 def look(

@@ -18,7 +18,7 @@ from fathometer.runs.progress import OnProgress
 from fathometer.spec import ConvNet, Spec, Transformer
 
 CONTEXT = 128
-_TEXT = Asked(steps=450, batch_size=16, optimizer="muon", learning_rate=1e-2, schedule="cosine", warmup=20, clip=1.0)
+_TEXT = Asked(steps=400, batch_size=16, optimizer="muon", learning_rate=1e-2, schedule="cosine", warmup=20, clip=1.0)
 
 
 @dataclass(frozen=True)

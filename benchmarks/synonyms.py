@@ -1,0 +1,55 @@
+"""Do layers forget synonyms level by level? The Random Hierarchy Model, deep, untrained and shallow."""
+
+from typing import Any
+
+import fathometer as fm
+from fathometer.data import hierarchy, random_hierarchy
+from fathometer.lenses import hierarchy_truth, probe_levels, synonym_sensitivity
+from fathometer.records import Asked
+from fathometer.scaling import num_parameters
+
+SIZES = {"classes": 8, "symbols": 8, "synonyms": 2, "levels": 4, "branching": 2}
+SAMPLES, STEPS, SEEDS = 4096, 800, (0, 1, 2, 3, 4)
+DEPTH, WIDTH = 8, 256
+Row = dict[str, Any]
+
+
+def synonyms() -> list[Row]:
+    """Return one row for each seed and network: at which depth synonyms of each level are no longer told apart.
+
+    The networks are plain perceptrons: nothing in their shape knows of the hierarchy. The shallow one has as many parameters.
+    """
+    return [row for seed in SEEDS for row in measure(seed)]
+
+
+def networks() -> dict[str, fm.Mlp]:
+    """Return the deep network and its shallow twin."""
+    sizes = {"inputs": SIZES["branching"] ** SIZES["levels"] * SIZES["symbols"], "outputs": SIZES["classes"]}
+    deep = fm.Mlp(depth=DEPTH, width=WIDTH, activation="relu", init="he", **sizes)
+    width = num_parameters(deep) // (sizes["inputs"] + sizes["outputs"] + 2)
+    return {"deep": deep, "shallow": fm.Mlp(depth=1, width=width, activation="relu", init="he", **sizes)}
+
+
+def measure(seed: int) -> list[Row]:
+    """Train both networks with one seed, for the rules and for the start, and measure them and the untrained ones."""
+    rules, data = random_hierarchy(**SIZES, seed=seed), hierarchy(**SIZES, samples=SAMPLES, seed=seed)
+    rows = list[Row]()
+    for name, spec in networks().items():
+        trained = fm.train(
+            spec, Asked(steps=STEPS, batch_size=128, seed=seed), data=data, progress=lambda step, total, loss: None
+        )
+        for state, model in (("trained", trained.model), ("untrained", fm.build(spec, seed=seed))):
+            found = synonym_sensitivity(model, rules, seed=seed).to_dict()
+            probes = probe_levels(model, hierarchy_truth(rules, seed=seed), kind="ridge").probes
+            rows.append(
+                {
+                    "network": name,
+                    "state": state,
+                    "seed": seed,
+                    "held_out_accuracy": trained.record.held_out_accuracy if state == "trained" else None,
+                    **{key: found[key] for key in ("depth", "rank_correlation", "low", "high", "sensitivity")},
+                    "probes": {level: [round(value, 3) for value in one.accuracy] for level, one in probes.items()},
+                    "expected": {level: one.expected.layer for level, one in probes.items()},
+                }
+            )
+    return rows
