@@ -53,3 +53,16 @@ def measure(seed: int) -> list[Row]:
                 }
             )
     return rows
+
+
+def sentence(rows: list[Row]) -> str:
+    """Return in how many seeds synonyms are forgotten in the order of their levels, in each network."""
+    told = []
+    for network, state in (("deep", "trained"), ("deep", "untrained"), ("shallow", "trained")):
+        own = [row for row in rows if (row["network"], row["state"]) == (network, state)]
+        ordered = sum(row["low"] > 0 for row in own)
+        told.append(f"{ordered} of {len(own)} {state} {network} networks")
+    own = [row for row in rows if (row["network"], row["state"]) == ("deep", "trained")]
+    low, high = (choose(row["rank_correlation"] for row in own) for choose in (min, max))
+    span = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+    return f"layers forget synonyms level by level in {', '.join(told)} (rank correlation of the first {span})"

@@ -86,7 +86,7 @@ def _words(rows: Sequence[LevelRow], order: Sequence[str]) -> alt.Chart:
         {"level": row.name, "text": " · ".join(f"{share:.0%}" for share in [*row.best.values(), row.shuffled])} for row in rows
     ]
     y = alt.Y("level", type="nominal", sort=list(order))
-    mark = alt.Chart(alt.Data(values=data)).mark_text(style="reference-label", align="right", dx=-2, dy=-11)
+    mark = alt.Chart(alt.Data(values=data)).mark_text(style="reference-label", align="right", dx=-2)
     return mark.encode(y=y, x=alt.value("width"), text=alt.Text("text", type="nominal"))
 
 

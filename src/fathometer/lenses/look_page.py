@@ -169,7 +169,7 @@ def _likeness(look: "Look") -> Any:
         "axes": ("depth", "depth"),
         "value": "CKA",
     }
-    return heat_chart(places, **words, percent=False)
+    return heat_chart(places, **words, ends=(0.0, 1.0))
 
 
 def _lesion_figures(look: "Look") -> tuple[Figure, ...]:

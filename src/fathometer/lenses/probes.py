@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Probes:
     right: Bool[np.ndarray, "point item"] = field(default_factory=lambda: np.zeros((0, 0), bool), repr=False, compare=False)
     groups: Int64[np.ndarray, " item"] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False)
 
-    @property
+    @cached_property
     def expected(self) -> Expected:
         """Return the expected layer with its bootstrap interval; see `expected_layer`."""
         return expected_layer(self.right, self.groups, self.chance)
