@@ -108,7 +108,8 @@ def _demo() -> str:
 
 def _vision() -> str:
     """Return what scenes and the hierarchy model say, from the results of their benchmarks: they take minutes."""
-    return f"drawn scenes, {_seeds('scenes')}: expected layers {_levels('scenes')}. Random hierarchy model: {_synonyms()}. {_digits()}"
+    told = f"drawn scenes, {_seeds('scenes')}: expected layers {_levels('scenes')}."
+    return f"{told} Random hierarchy model: {_synonyms()}. {_digits()}"
 
 
 def _language() -> str:
@@ -116,7 +117,8 @@ def _language() -> str:
         f"{words}, {_seeds(name)}: {_levels(name)}"
         for name, words in (("english", "generated English"), ("code", "Python's sources"))
     ]
-    return f"expected layers: {'. '.join(told)}. Published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]"
+    published = "Published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]"
+    return f"expected layers: {'. '.join(told)}. {published}"
 
 
 def _rows(name: str) -> list[Row]:
@@ -149,8 +151,8 @@ def _digits() -> str:
     sick = fm.build("tanh-50")
     ends = [fm.probe(model, digits()).accuracy for model in (deep, sick)]
     return (
-        f"On digits a linear probe reads {ends[0][0]:.0%} from the pixels, {ends[0][-1]:.0%} from block 50 of a trained residual network, "
-        f"and {ends[1][-1]:.0%} from layer 50 of an untrained tanh network"
+        f"On digits a linear probe reads {ends[0][0]:.0%} from the pixels, {ends[0][-1]:.0%} from block 50 of a trained "
+        f"residual network, and {ends[1][-1]:.0%} from layer 50 of an untrained tanh network"
     )
 
 
