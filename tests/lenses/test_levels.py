@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from fathometer.data.language import CHARACTERS
-from fathometer.errors import DataError, ModelError, TargetError
+from fathometer.errors import BatchError, DataError, ModelError, TargetError
 from fathometer.lenses import (
     REFERENCES,
     GroundTruth,
     code_truth,
     english_truth,
+    own_truth,
     probe_levels,
     represent_places,
     scene_truth,
@@ -107,6 +108,33 @@ def test_no_sample_is_on_both_sides() -> None:
     assert probes.num_train + probes.num_held_out == len(level.labels)
     assert sum(sample in held for sample in level.samples.tolist()) == probes.num_held_out
     assert 30 <= len(held) <= 45
+
+
+def test_with_folds_each_sample_judges_once() -> None:
+    """Three folds hold every question out once; accuracies agree with those of one fold, within chance."""
+    tokens = torch.randint(0, 8, (300, 12), generator=torch.Generator().manual_seed(0))
+    truth = token_truth(tokens)
+    assert truth is not None
+    one, three = (probe_levels(Planted(), truth, kind="ridge", folds=folds, layers=["parts.0"]) for folds in (None, 3))
+    own, all_of_them = one.probes["this token"], three.probes["this token"]
+
+    assert all_of_them.num_held_out == len(truth.levels[0].labels) > own.num_held_out
+    assert all_of_them.accuracy[1] == own.accuracy[1] == 1
+    with pytest.raises(BatchError, match="folds"):
+        probe_levels(Planted(), truth, folds=1, layers=["parts.0"])
+
+
+def test_own_labels_are_questions_too() -> None:
+    """A user's labels of places are probed by name; -1 is no label; a wrong shape is an error."""
+    tokens = torch.randint(0, 8, (300, 12), generator=torch.Generator().manual_seed(0))
+    labels = torch.where(tokens < 6, tokens // 2, -1)
+    truth = own_truth(tokens, {"pair": labels})
+    found = probe_levels(Planted(), truth, kind="ridge", layers=["parts.0"])
+
+    assert truth.levels[0].classes == ("0", "1", "2")
+    assert found.probes["pair"].accuracy[1] == 1
+    with pytest.raises(DataError, match="whole number"):
+        own_truth(tokens, {"pair": labels[:, :5]})
 
 
 def test_scenes_are_asked_about_what_is_drawn_there() -> None:

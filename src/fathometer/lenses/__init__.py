@@ -3,7 +3,7 @@
 from fathometer.lenses.attention_distance import AttentionDistance, attention_distance
 from fathometer.lenses.expected_layer import Expected, expected_layer
 from fathometer.lenses.features import Features, features
-from fathometer.lenses.ground_truth import GroundTruth, Level, code_truth, english_truth, hierarchy_truth, scene_truth
+from fathometer.lenses.ground_truth import GroundTruth, Level, code_truth, english_truth, hierarchy_truth, own_truth, scene_truth
 from fathometer.lenses.hugging_face import load_folder
 from fathometer.lenses.lesions import Lesions, lesion
 from fathometer.lenses.levels import LevelProbes, probe_levels
@@ -45,6 +45,7 @@ __all__ = [
     "logit_lens",
     "look",
     "look_at_reference",
+    "own_truth",
     "probe",
     "probe_levels",
     "represent",

@@ -76,6 +76,26 @@ def ask(
     return Level(name, samples, places, answers, tuple(classes[number] for number in kept))
 
 
+def own_truth(inputs: Tensor, labels: Mapping[str, Any], *, shape: tuple[int, ...] | None = None, seed: int = 0) -> GroundTruth:
+    """Return a user's own labels as questions: by the name of the level, whole numbers `(sample, *shape)`, simple ones first.
+
+    Numbers below 0 are places that have no label. `shape` None is `(time,)` for tokens and `(height, width)` for images.
+    """
+    places = shape or (tuple(inputs.shape[-2:]) if inputs.ndim == 4 else (inputs.shape[1],))
+    levels = []
+    for name, given in labels.items():
+        numbers = np.asarray(given.cpu() if isinstance(given, Tensor) else given)
+        if numbers.shape != (len(inputs), *places) or numbers.dtype.kind not in "iu":
+            raise DataError(
+                f'The labels of "{name}" are {numbers.dtype} of shape {numbers.shape}',
+                f"Each place has a whole number: {(len(inputs), *places)}",
+                "Bring them into that shape, -1 where there is no label",
+            )
+        classes = ("none", *(str(number) for number in range(int(numbers.max()) + 1)))
+        levels.append(ask(name, numbers.reshape(len(inputs), -1).astype(np.int64) + 1, classes, seed=seed))
+    return GroundTruth("your labels", inputs, places, tuple(levels))
+
+
 def scene_truth(*, samples: int = 1500, size: int = 32, seed: int = 1) -> GroundTruth:
     """Return drawn scenes, `size` pixels a side, with edges, textures, parts (wheels, eyes, …) and objects at each pixel."""
     drawn = draw_scenes(samples, size=size, seed=seed)

@@ -9,7 +9,7 @@ from torch import nn
 
 from fathometer.lenses.expected_layer import Expected, Relation, order_of
 from fathometer.lenses.ground_truth import GroundTruth
-from fathometer.lenses.probes import Probes, control_labels, read_all
+from fathometer.lenses.probes import Probes, control_labels, fold_parts, read_all
 from fathometer.lenses.readers import Kind
 from fathometer.lenses.representations import represent_places
 
@@ -41,23 +41,29 @@ class LevelProbes:
 
 
 def probe_levels(
-    model: nn.Module, truth: GroundTruth, *, kind: Kind = "logistic", layers: Iterable[str] | None = None, seed: int = 0
+    model: nn.Module,
+    truth: GroundTruth,
+    *,
+    kind: Kind = "logistic",
+    folds: int | None = None,
+    layers: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> LevelProbes:
     """Return what each layer knows of each level at the places that are asked for, beside shuffled labels.
 
-    Two thirds of the samples fit the probes, the rest judge them: no sample is on both sides. The inputs run through once.
+    Two thirds of the samples fit the probes, the rest judge them: no sample is on both sides. With `folds` each sample judges
+    once. The inputs run through once.
     """
     levels = truth.levels
     samples = np.concatenate([level.samples for level in levels])
     places = np.concatenate([level.places for level in levels])
-    held = np.random.default_rng(seed).permutation(len(truth.inputs)) % FOLDS == 0
     found = represent_places(model, truth.inputs.split(BATCH_SIZE), samples, places, shape=truth.shape, layers=layers)
     probes, start = dict[str, Probes](), 0
     for level in levels:
         stop = start + len(level.labels)
-        is_held, useless = held[level.samples], control_labels(level.labels, None, seed)
-        parts = {"train": np.flatnonzero(~is_held), "held_out": np.flatnonzero(is_held)}
+        useless = control_labels(level.labels, None, seed)
+        parts = fold_parts(level.samples, folds or FOLDS, seed, first=folds is None)
         arrays = (array[start:stop] for array in found.arrays)
-        probes[level.name] = read_all(found.points, arrays, level.labels, useless, **parts, kind=kind, groups=level.samples)
+        probes[level.name] = read_all(found.points, arrays, level.labels, useless, parts=parts, kind=kind, groups=level.samples)
         start = stop
     return LevelProbes(truth.name, probes)

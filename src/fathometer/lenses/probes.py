@@ -1,6 +1,6 @@
 """What a linear reader finds in each layer: probe accuracy by depth."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from fathometer.lenses.readers import Kind, read
 from fathometer.lenses.representations import represent
 from fathometer.lenses.streaming import in_batches
 
+Part = tuple[np.ndarray, np.ndarray]  # the items that a probe is fitted on, and those that judge it
 HELD_OUT_SHARE = 0.25
 BATCH_SIZE = 256
 
@@ -61,6 +62,7 @@ def probe(
     layers: Iterable[str] | None = None,
     kind: Kind = "logistic",
     types: Any = None,
+    folds: int | None = None,
     seed: int = 0,
 ) -> Probes:
     """Return what a linear reader of the standardised activations of each layer knows of the labels.
@@ -69,14 +71,15 @@ def probe(
     its held-out part; or batches (inputs, labels). Without a held-out part a quarter of each class is kept, decided by
     `seed`. `layers` are names or patterns; None finds the repeated blocks. `kind` "logistic" is scikit-learn's regression,
     "ridge" its quick twin in closed form. The control has shuffled labels; with `types`, one for each sample, each type has one
-    random label, which a large probe can learn by heart. The model is not changed.
+    random label, which a large probe can learn by heart. With `folds` every sample is held out once. The model is not changed.
     Alain & Bengio 2016; the control: Hewitt & Liang 2019, "Designing and interpreting probes with control tasks".
     """
     batches, classes, num_train = _read(data, labels)
     train, held_out = _split(classes, num_train, seed)
     useless = control_labels(classes, None if types is None else _array(types), seed)
     found = represent(model, batches, layers=layers)
-    return read_all(found.points, found.arrays, classes, useless, train=train, held_out=held_out, kind=kind)
+    parts = [(train, held_out)] if folds is None else fold_parts(np.arange(len(classes)), folds, seed)
+    return read_all(found.points, found.arrays, classes, useless, parts=parts, kind=kind)
 
 
 def read_all(
@@ -85,21 +88,34 @@ def read_all(
     labels: np.ndarray,
     useless: np.ndarray,
     *,
-    train: np.ndarray,
-    held_out: np.ndarray,
+    parts: Sequence[Part],
     kind: str = "logistic",
     groups: np.ndarray | None = None,
 ) -> Probes:
-    """Return the probes of some arrays `(item, unit)`, one for each point, fitted on the items `train`."""
+    """Return the probes of some arrays `(item, unit)`, one for each point; each of the `parts` is fitted and judged by itself."""
     right, control = [], []
     for array in arrays:
-        known, new = array[train], array[held_out]
-        right.append(read(kind, known, labels[train], new, labels[held_out]))
-        control.append(float(read(kind, known, useless[train], new, useless[held_out]).mean()))
+        for answers, found in ((labels, right), (useless, control)):
+            read_right = [read(kind, array[train], answers[train], array[held], answers[held]) for train, held in parts]
+            found.append(np.concatenate(read_right))
+    held_out = np.concatenate([held for _, held in parts])
     chance = float(np.unique(labels[held_out], return_counts=True)[1].max() / len(held_out))
     accuracy = tuple(float(row.mean()) for row in right)
     own = np.arange(len(held_out)) if groups is None else groups[held_out]
-    return Probes(points, accuracy, tuple(control), chance, len(train), len(held_out), np.array(right), own)
+    controls = tuple(float(row.mean()) for row in control)
+    return Probes(points, accuracy, controls, chance, len(parts[0][0]), len(held_out), np.array(right), own)
+
+
+def fold_parts(groups: np.ndarray, folds: int, seed: int, *, first: bool = False) -> list[Part]:
+    """Return (fitted on, held out) for each of some folds, a group whole in one of them; the `first` alone, if asked.
+
+    Raises `BatchError` where there are fewer groups than folds, or fewer than two folds.
+    """
+    names, numbers = np.unique(groups, return_inverse=True)
+    if not 2 <= folds <= len(names):
+        raise BatchError(f"`folds` is {folds}", f"There are {len(names)} samples, and each fold holds some", "Try folds = 3")
+    fold = np.random.default_rng(seed).permutation(len(names))[numbers] % folds
+    return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(1 if first else folds)]
 
 
 def control_labels(labels: np.ndarray, types: np.ndarray | None, seed: int) -> np.ndarray:
