@@ -1,16 +1,21 @@
 """Do layers forget synonyms level by level? The Random Hierarchy Model, deep, untrained and shallow."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import fathometer as fm
 from fathometer.data import hierarchy, random_hierarchy
 from fathometer.lenses import hierarchy_truth, probe_levels, synonym_sensitivity
 from fathometer.records import Asked
+from fathometer.runs.lines import append_line
 from fathometer.scaling import num_parameters
 
 SIZES = {"classes": 8, "symbols": 8, "synonyms": 2, "levels": 4, "branching": 2}
 SAMPLES, STEPS, SEEDS = 4096, 800, (0, 1, 2, 3, 4)
 DEPTH, WIDTH = 8, 256
+PROBED = 1200  # samples
+MEASURED = Path(__file__).parent / "results" / "synonyms.jsonl"
 Row = dict[str, Any]
 
 
@@ -19,7 +24,16 @@ def synonyms() -> list[Row]:
 
     The networks are plain perceptrons: nothing in their shape knows of the hierarchy. The shallow one has as many parameters.
     """
-    return [row for seed in SEEDS for row in measure(seed)]
+    for seed in SEEDS:
+        if seed not in {row["seed"] for row in measured()}:
+            for row in measure(seed):
+                append_line(MEASURED, row)
+    return measured()
+
+
+def measured() -> list[Row]:
+    """Return the rows measured so far, each seed's at once when it is done."""
+    return [json.loads(line) for line in MEASURED.read_text(encoding="utf-8").splitlines()] if MEASURED.exists() else []
 
 
 def networks() -> dict[str, fm.Mlp]:
@@ -40,14 +54,15 @@ def measure(seed: int) -> list[Row]:
         )
         for state, model in (("trained", trained.model), ("untrained", fm.build(spec, seed=seed))):
             found = synonym_sensitivity(model, rules, seed=seed).to_dict()
-            probes = probe_levels(model, hierarchy_truth(rules, seed=seed), kind="ridge").probes
+            probes = probe_levels(model, hierarchy_truth(rules, samples=PROBED, seed=seed), kind="ridge").probes
             rows.append(
                 {
                     "network": name,
                     "state": state,
                     "seed": seed,
                     "held_out_accuracy": trained.record.held_out_accuracy if state == "trained" else None,
-                    **{key: found[key] for key in ("depth", "rank_correlation", "low", "high", "sensitivity")},
+                    **{key: found[key] for key in ("depth", "rank_correlation", "low", "high")},
+                    "sensitivity": [[round(value, 3) for value in level] for level in found["sensitivity"]],
                     "probes": {level: [round(value, 3) for value in one.accuracy] for level, one in probes.items()},
                     "expected": {level: one.expected.layer for level, one in probes.items()},
                 }

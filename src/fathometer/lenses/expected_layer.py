@@ -38,6 +38,7 @@ def expected_layer(
 ) -> Expected:
     """Return Σ l Δ(l) / Σ Δ(l), where Δ(l) is what layer l adds to the best reading of the layers up to it.
 
+    A later layer is better where it reads more by over a standard error, so that layers that are as good do not take turns.
     `right` says which held-out items the probe of each point read right; items of one group (a sample) are drawn together in
     the bootstrap. The best layer up to l is chosen on one half of the groups and judged on the other, so that chance is
     not taken for gain. Δ(0) is what the input already holds above guessing. Tenney et al. 2019, who leave Δ(0) out.
@@ -97,6 +98,16 @@ def _cross_fitted(known: Counts, counts: Any, half: Any, weights: Any) -> Float6
             weights[:, part] @ known[:, part].T / np.maximum(weights[:, part] @ counts[part], 1)[:, None]
             for part in (chosen, judged)
         )
-        best = np.stack([choose[:, : end + 1].argmax(1) for end in range(choose.shape[1])], axis=1)
-        both.append(np.take_along_axis(judge, best, axis=1))
+        both.append(np.take_along_axis(judge, _best_so_far(choose, (weights[:, chosen] @ counts[chosen])[:, None]), axis=1))
     return np.mean(both, axis=0)
+
+
+def _best_so_far(scores: Float64[np.ndarray, "draw point"], items: Float64[np.ndarray, "draw 1"]) -> Int64[np.ndarray, "draw point"]:
+    """Return the best point up to each, where a later one must be better by a standard error of a share of so many items."""
+    error = np.sqrt(scores * (1 - scores) / np.maximum(items, 1))
+    best = np.zeros(scores.shape, dtype=np.int64)
+    for place in range(1, scores.shape[1]):
+        before = best[:, place - 1 : place]
+        limit = np.take_along_axis(scores, before, axis=1) + error[:, place : place + 1]
+        best[:, place] = np.where(scores[:, place : place + 1] > limit, place, before)[:, 0]
+    return best

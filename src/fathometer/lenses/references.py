@@ -44,10 +44,10 @@ def _reader(depth: int, vocabulary: int) -> Transformer:
 _ENGLISH = {"unit": "character", "context": CONTEXT, "tokens": 1_000_000}
 REFERENCES: Mapping[str, Reference] = {
     "scenes": Reference(
-        ConvNet(depth=20, classes=6),
+        ConvNet(depth=20, classes=42),
         Asked(steps=350, optimizer="adamw", learning_rate=3e-3, schedule="cosine", warmup=20),
         "scenes",
-        {"samples": 8192},
+        {"samples": 8192, "textured": True},
         scene_truth,
         "a ResNet of 20 layers on drawn scenes",
     ),
