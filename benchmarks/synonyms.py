@@ -14,7 +14,7 @@ from fathometer.scaling import num_parameters
 SIZES = {"classes": 8, "symbols": 8, "synonyms": 2, "levels": 4, "branching": 2}
 SAMPLES, STEPS, SEEDS = 4096, 800, (0, 1, 2, 3, 4)
 DEPTH, WIDTH = 8, 256
-PROBED = 1200  # samples
+PROBED = 2400  # samples
 MEASURED = Path(__file__).parent / "results" / "synonyms.jsonl"
 Row = dict[str, Any]
 
@@ -22,7 +22,8 @@ Row = dict[str, Any]
 def synonyms() -> list[Row]:
     """Return one row for each seed and network: at which depth synonyms of each level are no longer told apart.
 
-    The networks are plain perceptrons: nothing in their shape knows of the hierarchy. The shallow one has as many parameters.
+    The networks are plain perceptrons: nothing in their shape knows of the hierarchy. The shallow one has as many parameters in
+    one hidden layer. Hidden layers count, the readout does not.
     """
     for seed in SEEDS:
         if seed not in {row["seed"] for row in measured()}:
@@ -53,8 +54,10 @@ def measure(seed: int) -> list[Row]:
             spec, Asked(steps=STEPS, batch_size=128, seed=seed), data=data, progress=lambda step, total, loss: None
         )
         for state, model in (("trained", trained.model), ("untrained", fm.build(spec, seed=seed))):
-            found = synonym_sensitivity(model, rules, seed=seed).to_dict()
-            probes = probe_levels(model, hierarchy_truth(rules, samples=PROBED, seed=seed), kind="ridge").probes
+            found = synonym_sensitivity(model, rules, layers=["blocks.*"], seed=seed).to_dict()
+            truth = hierarchy_truth(rules, samples=PROBED, seed=seed)
+            # The shallow network's one layer is thousands of units wide: it has no depth for a probe to run along.
+            probes = probe_levels(model, truth, kind="ridge", layers=["blocks.*"]).probes if name == "deep" else {}
             rows.append(
                 {
                     "network": name,

@@ -102,7 +102,9 @@ def _cross_fitted(known: Counts, counts: Any, half: Any, weights: Any) -> Float6
     return np.mean(both, axis=0)
 
 
-def _best_so_far(scores: Float64[np.ndarray, "draw point"], items: Float64[np.ndarray, "draw 1"]) -> Int64[np.ndarray, "draw point"]:
+def _best_so_far(
+    scores: Float64[np.ndarray, "draw point"], items: Float64[np.ndarray, "draw 1"]
+) -> Int64[np.ndarray, "draw point"]:
     """Return the best point up to each, where a later one must be better by a standard error of a share of so many items."""
     error = np.sqrt(scores * (1 - scores) / np.maximum(items, 1))
     best = np.zeros(scores.shape, dtype=np.int64)

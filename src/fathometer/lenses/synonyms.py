@@ -23,9 +23,9 @@ BATCH_SIZE = 256
 class Synonyms:
     """How much of a layer changes when all tuples of a level are written with other synonyms, over what any two inputs differ by.
 
-    `sensitivity[level]` counts levels from the lowest. `depth` is, for each level, where its sensitivity has fallen to half of
-    what it is in the input; the number of points, if that is nowhere. `rank_correlation` is that of levels and depths: 1 if they
-    are in order, with a bootstrap interval over the inputs.
+    `sensitivity[level]` counts levels from the lowest. `depth` is, for each level, the first point where its sensitivity is under
+    half of what it is in the input; the number of points, if that is nowhere. `rank_correlation` is that of levels and depths: 1
+    if they are in order, with a bootstrap interval over the inputs.
     """
 
     points: tuple[str, ...]
@@ -98,16 +98,12 @@ def _summary(points: tuple[str, ...], changes: Any, apart: Any, draw: np.random.
 
 
 def _depths(sensitivity: Float64[np.ndarray, "level point"]) -> Float64[np.ndarray, " level"]:
-    """Return where each level's sensitivity first falls under half of what it is in the input; the number of points if never.
+    """Return the first point at which each level's sensitivity is under half of what it is in the input; if none, their number.
 
-    Between two points the fall is a straight line.
+    Whole points only: what falls between the same two layers falls together.
     """
-    over = sensitivity - sensitivity[:, :1] / 2
-    is_under = over < 0
-    after = is_under.argmax(1)
-    rows = np.arange(len(over))
-    above, below = over[rows, after - 1], over[rows, after]
-    return np.where(is_under.any(1), after - below / np.minimum(below - above, -np.finfo(float).tiny), sensitivity.shape[1])
+    is_under = sensitivity < sensitivity[:, :1] / 2
+    return np.where(is_under.any(1), is_under.argmax(1), sensitivity.shape[1]).astype(float)
 
 
 def _rank_correlation(depths: Any) -> float:
