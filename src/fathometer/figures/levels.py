@@ -65,6 +65,7 @@ def level_chart(rows: Sequence[LevelRow], depth: int, *, title: str, subtitle: s
     dots = chart.mark_point(filled=True, size=90, opacity=1).encode(x=x, tooltip=tips)
     layers = [bars, dots, *([_words(rows, order)] if words else [])]
     finished_chart = finished(alt.layer(*layers), title, subtitle, _describe(title, rows))
+    finished_chart.title["frame"] = "bounds"  # the names of levels leave little room beside them on a phone
     return finished_chart.properties(height=_ROW * max(len(rows), 1))
 
 

@@ -15,7 +15,7 @@ from fathometer.instruments import listen, unchanged
 from fathometer.lenses.streaming import in_batches, points_of, stream
 
 BATCH_SIZE = 64
-UNITS, EACH = 8, 8
+UNITS, EACH = 6, 8
 MASS = 0.9  # of the gradient of a unit at the image lies in its patch
 BEFORE, AFTER = 40, 12  # tokens of context
 
@@ -66,7 +66,7 @@ def features(
     """Return the places of the data that units of a layer like best; the model is not changed.
 
     `inputs` are images `(sample, channel, height, width)` or tokens `(sample, time)`. `layer` is a depth point; None takes the
-    middle one. `units` None takes the eight whose activation varies most. A patch holds 90% of the unit's gradient at the image;
+    middle one. `units` None takes the six whose activation varies most. A patch holds 90% of the unit's gradient at the image;
     `decode` makes text of tokens, by default their characters or numbers. Only the best places so far are in memory.
     """
     is_image = inputs.ndim == 4

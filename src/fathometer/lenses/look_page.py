@@ -21,7 +21,7 @@ FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
 CITATIONS = ("alain2016", "hewitt2019", "tenney2019", "kornblith2019", "nguyen2021", "veit2016")
 TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled labels"
 SIDE = 64  # pixels of a patch on the page
-SHOWN = 3  # texts of a unit
+SHOWN = 2  # texts of a unit
 
 
 def look_page(look: "Look") -> Page:
@@ -59,8 +59,7 @@ def expected_chart(levels: Mapping[str, tuple[LevelProbes, LevelProbes | None]],
     """Return the expected layers of a network's levels, beside those of the untrained twin, with accuracies and controls."""
     (truth, (own, control)) = next(iter(levels.items()))
     rows = level_rows(own, control)
-    networks = "trained · untrained · shuffled labels" if control is not None else "trained · shuffled labels"
-    subtitle = f"dots: where it is read, with 95% intervals; at the right: best accuracy, {networks}"
+    subtitle = "95% intervals; at the right: best accuracy"
     return level_chart(rows, depth, title=f"Where each level is learned: {truth}", subtitle=subtitle)
 
 
@@ -81,10 +80,11 @@ def _place(one: Expected) -> tuple[float | None, float | None, float | None]:
 
 def _level_sections(look: "Look") -> list[Section]:
     assert look.levels is not None
+    networks = f"{TRAINED} · {UNTRAINED} · {SHUFFLED}" if look.untrained is not None else f"{TRAINED} · {SHUFFLED}"
     title = "Where each level is learned" if look.levels.truth != "tokens" else "Where the tokens are known"
     main = Figure(
         main_chart(look),
-        "The expected layer of each level.",
+        f"The expected layer of each level; at the right what the best layer knows: {networks}.",
         "A level far to the right is read only from deep layers.",
         wide=True,
     )
