@@ -18,8 +18,9 @@ from fathometer.runs import train
 NAME = "english-24"
 RUNS = Path(__file__).parents[1] / "runs" / "look"
 PICTURE = Path(__file__).parents[1] / "docs" / "blocks.png"
-MOST, COUNTS, HEALED = 12, (0, 1, 2, 3, 4, 6, 8, 10, 12), (4, 8, 12)
+MOST, COUNTS, HEALED = 10, (0, 1, 2, 4, 6, 8, 10), (4, 8)
 ORDERS, HEALED_ORDERS = 8, 3  # random ones
+HEAL = replace(HEALING, steps=40, batch_size=8, seed=1)
 WINDOWS = 16  # of a batch
 Row = dict[str, Any]
 
@@ -31,8 +32,8 @@ def blocks() -> list[Row]:
     chosen, over windows and random orders drawn anew.
     """
     model = train_reference(NAME, folder=RUNS / f"{NAME}-0", progress=_say)
-    batches = list(islice(REFERENCES[NAME].dataset().held_out(WINDOWS), 6))
-    choosing, judging = batches[:2], batches[2:]
+    batches = list(islice(REFERENCES[NAME].dataset().held_out(WINDOWS), 7))
+    choosing, judging = batches[:1], batches[1:]
     order, _, points = removal_order(model, choosing, most=MOST)
     draw = np.random.default_rng(0)
     random_orders = [draw.permutation(len(points))[:MOST].tolist() for _ in range(ORDERS)]
@@ -70,7 +71,7 @@ def _healed(model: Any, points: Any, orders: list[list[int]], count: int, judgin
     data, losses = REFERENCES[NAME].dataset(), []
     for order in orders:
         smaller = copy_without(model, [points[place] for place in order[:count]], split_batch(judging[0])[0])
-        healed = train(smaller, replace(HEALING, seed=1), data=data, progress=lambda step, total, loss: None).model
+        healed = train(smaller, HEAL, data=data, progress=lambda step, total, loss: None).model
         with torch.no_grad():
             losses.append([mean_loss(healed, [batch]) for batch in judging])
     found = np.array(losses)

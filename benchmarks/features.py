@@ -94,7 +94,8 @@ def summary(name: str) -> list[Row]:
 
 
 def _expected(table: Row) -> Expected:
-    return Expected(table["layer"], table["low"], table["high"], table["gain"], np.array(table["draws"]))
+    numbers = (table[key] for key in ("layer", "low", "high", "gain", "given"))
+    return Expected(*numbers, draws=np.array(table["draws"]))
 
 
 def sentence(name: str, rows: list[Row]) -> str:

@@ -133,8 +133,8 @@ def peers_table(root: Path = ROOT) -> str:
 
 def levels_table(root: Path = ROOT) -> str:
     """Return where each level of the ground truth is learned, beside its controls."""
-    head = "| | level | expected layer | untrained twin | best layer reads | untrained | shuffled labels | guessing | before the next |"
-    lines = [head, "|" + "---|" * 9]
+    names = ("", "level", "expected layer", "untrained twin", "best layer reads", "untrained", "shuffled labels", "guessing")
+    lines = [f"| {' | '.join((*names, 'before the next'))} |", "|" + "---|" * (len(names) + 1)]
     for row in rows_of("features", root):
         own, twin = (_layer([row[f"{prefix}{key}"] for key in ("layer", "low", "high")]) for prefix in ("", "untrained_"))
         shares = [f"{sum(row[key]) / len(row[key]):.0%}" for key in ("accuracy", "untrained_accuracy")]

@@ -96,7 +96,7 @@ def test_a_plain_sequential_is_not_changed() -> None:
 
     assert seen.classes is not None
     assert max(seen.classes.accuracy) > 0.7
-    assert (seen.distance, seen.features, seen.levels) == (None, (), None)
+    assert (seen.distance, seen.features, seen.levels) == (None, None, None)
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

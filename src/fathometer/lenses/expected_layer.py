@@ -1,4 +1,4 @@
-"""At which depth something is learned: the expected layer, with an interval."""
+"""At which depth something is learned, with an interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,54 +18,63 @@ Counts = Float64[np.ndarray, "point group"]
 class Expected:
     """The expected layer, counted from 0 (the input), and the ends of its 95% interval.
 
-    All None where no layer knows more than guessing: what is not learned is learned at no depth. `gain` is what the best layer
-    knows above guessing.
+    `given` is what the input holds above guessing, `gain` what the layers add to that. Where they add nothing, the layer is 0
+    if the input holds something, and all three are None if nothing is known at any depth.
     """
 
     layer: float | None
     low: float | None
     high: float | None
     gain: float
+    given: float = 0.0
     draws: Float64[np.ndarray, " draw"] = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers."""
-        return {"layer": self.layer, "low": self.low, "high": self.high, "gain": self.gain}
+        return {name: getattr(self, name) for name in ("layer", "low", "high", "gain", "given")}
 
 
 def expected_layer(
     right: Bool[np.ndarray, "point item"], groups: Int64[np.ndarray, " item"], chance: float, *, seed: int = 0
 ) -> Expected:
-    """Return Σ l Δ(l) / Σ Δ(l), where Δ(l) is what layer l adds to the best reading of the layers up to it.
+    """Return Σ l Δ(l) / Σ Δ(l), where Δ(l) is what layer l, from 1 on, adds to the best reading of the layers before it.
 
     A later layer is better where it reads more by over a standard error, so that layers that are as good do not take turns.
     `right` says which held-out items the probe of each point read right; items of one group (a sample) are drawn together in
     the bootstrap. The best layer up to l is chosen on one half of the groups and judged on the other, so that chance is
-    not taken for gain. Δ(0) is what the input already holds above guessing. Tenney et al. 2019, who leave Δ(0) out.
+    not taken for gain. Tenney et al. 2019.
     """
     known, counts = _by_group(right, groups)
     draw = np.random.default_rng(seed)
     half = draw.permutation(counts.shape[0]) % 2 == 0
     weights = draw.multinomial(counts.shape[0], np.full(counts.shape[0], 1 / counts.shape[0]), size=DRAWS).astype(float)
     scores = _cross_fitted(known, counts, half, np.concatenate([np.ones((1, len(counts))), weights]))
-    gains = np.diff(np.concatenate([np.full((len(scores), 1), chance), scores], axis=1), axis=1)
+    given, gains = scores[:, 0] - chance, np.diff(scores, axis=1)
     total = gains.sum(1)
-    if np.percentile(total[1:], INTERVAL[0]) <= 0:
-        return Expected(None, None, None, float(total[0]))
-    layers = (gains * np.arange(gains.shape[1])).sum(1) / total
-    draws = layers[1:][total[1:] > 0]
+    facts = {"gain": float(total[0]), "given": float(given[0])}
+    if not _is_above_zero(total[1:]):
+        if _is_above_zero(given[1:]):
+            return Expected(0.0, 0.0, 0.0, **facts, draws=np.zeros(DRAWS))
+        return Expected(None, None, None, **facts)
+    layers = (gains * np.arange(1, scores.shape[1])).sum(1)
+    draws = layers[1:][total[1:] > 0] / total[1:][total[1:] > 0]
     low, high = np.percentile(draws, INTERVAL)
-    return Expected(float(layers[0]), float(low), float(high), float(total[0]), draws)
+    return Expected(float(layers[0] / total[0]), float(low), float(high), **facts, draws=draws)
+
+
+def _is_above_zero(draws: Float64[np.ndarray, " draw"]) -> bool:
+    return bool(np.percentile(draws, INTERVAL[0]) > 0)
 
 
 def pooled(several: Sequence[Expected]) -> Expected:
     """Return the mean over networks (seeds), and the interval of all their draws together; unknown if any is unknown."""
+    facts = {name: float(np.mean([getattr(one, name) for one in several])) for name in ("gain", "given")}
     if any(one.layer is None for one in several):
-        return Expected(None, None, None, float(np.mean([one.gain for one in several])))
+        return Expected(None, None, None, **facts)
     draws = np.concatenate([one.draws for one in several])
     low, high = np.percentile(draws, INTERVAL)
     mean = float(np.mean([one.layer for one in several if one.layer is not None]))
-    return Expected(mean, float(low), float(high), float(np.mean([one.gain for one in several])), draws)
+    return Expected(mean, float(low), float(high), **facts, draws=draws)
 
 
 def relation(one: Expected, other: Expected, *, seed: int = 0) -> Relation:

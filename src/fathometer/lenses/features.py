@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from fathometer.contract import call, main_tensor
 from fathometer.errors import BatchError, unknown_name
-from fathometer.instruments import listen, unchanged
+from fathometer.instruments import DepthPoint, listen, unchanged
 from fathometer.lenses.streaming import in_batches, points_of, stream
 
 BATCH_SIZE = 64
+FEW = 8  # images that a patch's size is read from
 UNITS, EACH = 6, 8
 MASS = 0.9  # of the gradient of a unit at the image lies in its patch
 BEFORE, AFTER = 40, 12  # tokens of context
@@ -61,6 +62,7 @@ def features(
     *,
     units: Iterable[int] | None = None,
     each: int = EACH,
+    layers: Iterable[str] | None = None,
     decode: Callable[[list[int]], str] | None = None,
 ) -> Features:
     """Return the places of the data that units of a layer like best; the model is not changed.
@@ -73,23 +75,28 @@ def features(
     if not is_image and inputs.ndim != 2:
         raise BatchError(f"The inputs have shape {tuple(inputs.shape)}", "Images have four axes, tokens two", "Reshape them")
     batches = in_batches(inputs, BATCH_SIZE)
-    names = [point.name for point in points_of_unchanged(model, batches[0])]
+    layers = None if layers is None else list(layers)
+    names = [point.name for point in points_of_unchanged(model, batches[0], layers)]
     name = names[len(names) // 2] if layer is None else layer
     if name not in names:
         raise unknown_name("depth point", name, names, BatchError)
-    chosen = _most_varied(model, batches[0], name) if units is None else tuple(units)
-    liked = _liked(model, batches, name, chosen, each, inputs)
+    tensors = (seen.tensors[name] for seen in stream(model, batches, layers=layers))
+    chosen = (
+        _most_varied(next(iter(list(stream(model, batches[:1], layers=layers)))).tensors[name]) if units is None else tuple(units)
+    )
+    liked = _liked(tensors, chosen, each, inputs)
     if not is_image:
         texts = tuple(tuple(_context(inputs[one.sample].tolist(), one.place, decode) for one in row) for row in liked)
         return Features(name, chosen, liked, texts=texts)
-    side = _patch_side(model, inputs[: min(8, len(inputs))], name)
+    side = _patch_side(model, inputs[:FEW], name, layers)
     return Features(name, chosen, liked, pictures=_patches(inputs, liked, side))
 
 
-def points_of_unchanged(model: nn.Module, inputs: Any) -> Any:
+def points_of_unchanged(model: nn.Module, inputs: Any, layers: Iterable[str] | None = None) -> tuple[DepthPoint, ...]:
+    """Return the depth points of a model that is left as it was."""
     with unchanged(model):
         model.eval()
-        return points_of(model, inputs)
+        return points_of(model, inputs, layers)
 
 
 def _by_place(tensor: Tensor) -> Tensor:
@@ -99,27 +106,24 @@ def _by_place(tensor: Tensor) -> Tensor:
     return tensor[:, None] if tensor.ndim == 2 else tensor
 
 
-def _most_varied(model: nn.Module, batch: Any, name: str) -> tuple[int, ...]:
-    seen = next(iter(list(stream(model, [batch]))))
-    spread = _by_place(seen.tensors[name]).flatten(0, 1).var(0)
+def _most_varied(tensor: Tensor) -> tuple[int, ...]:
+    spread = _by_place(tensor).flatten(0, 1).var(0)
     return tuple(sorted(spread.argsort(descending=True)[:UNITS].tolist()))
 
 
-def _liked(
-    model: nn.Module, batches: list[Any], name: str, units: tuple[int, ...], each: int, inputs: Tensor
-) -> tuple[tuple[Liked, ...], ...]:
+def _liked(tensors: Iterable[Tensor], units: tuple[int, ...], each: int, inputs: Tensor) -> tuple[tuple[Liked, ...], ...]:
+    """Return the best places of all batches, of which only the best so far are kept."""
     best, start = [list[Liked]() for _ in units], 0
-    for seen in stream(model, batches):
-        values = _by_place(seen.tensors[name])[:, :, list(units)]
-        strongest, places = values.max(1)
+    for tensor in tensors:
+        strongest, places = _by_place(tensor)[:, :, list(units)].max(1)
         for number, row in enumerate(best):
             top = strongest[:, number].topk(min(each, len(strongest)))
             found = [
-                Liked(start + sample, _input_place(int(places[sample, number]), seen.tensors[name], inputs), value)
+                Liked(start + sample, _input_place(int(places[sample, number]), tensor, inputs), value)
                 for value, sample in zip(top.values.tolist(), top.indices.tolist(), strict=True)
             ]
             row[:] = sorted([*row, *found], key=lambda one: -one.activation)[:each]
-        start += len(values)
+        start += len(strongest)
     return tuple(tuple(row) for row in best)
 
 
@@ -138,13 +142,13 @@ def _input_place(place: int, tensor: Tensor, inputs: Tensor) -> int:
     return int((down + 0.5) * height / rows) * width + int((across + 0.5) * width / columns)
 
 
-def _patch_side(model: nn.Module, images: Tensor, name: str) -> int:
+def _patch_side(model: nn.Module, images: Tensor, name: str, layers: list[str] | None) -> int:
     """Return the side of the square around a unit's place that holds most of its gradient at the image (Luo et al. 2016)."""
     held: list[Tensor] = []
     images = images.clone().requires_grad_(True)
     with unchanged(model), torch.enable_grad():
         model.eval()
-        point = next(point for point in points_of(model, images.detach()) if point.name == name)
+        point = next(point for point in points_of(model, images.detach(), layers) if point.name == name)
 
         def keep(one: Any) -> None:
             tensor = main_tensor(one.output)

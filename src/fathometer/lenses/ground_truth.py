@@ -23,7 +23,7 @@ Labels = Integer[np.ndarray, "sample place"]
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """Questions of one kind: what is at `places` (counted through an input, row by row) of these `samples`?
+    """Questions of one kind: what is at these `places` (counted through an input, row by row) of these `samples`.
 
     Classes are asked for equally often, so guessing is right in one of `classes`.
     """

@@ -1,4 +1,4 @@
-"""All lenses on one network: what each layer learned, and which could go."""
+"""All lenses on one network: what each layer learned."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from fathometer import json_text
 from fathometer.contract import LossFunction, known_targets, split_batch, tensors_in
 from fathometer.data import Dataset
-from fathometer.errors import BatchError, FathometerError, ModelError
+from fathometer.errors import BatchError, ModelError
 from fathometer.lenses import look_page, look_words
 from fathometer.lenses.attention_distance import AttentionDistance, attention_distance
-from fathometer.lenses.features import Features, features
+from fathometer.lenses.features import Features, features, points_of_unchanged
 from fathometer.lenses.ground_truth import GroundTruth
 from fathometer.lenses.lesions import Lesions, lesion, loss_batches
 from fathometer.lenses.levels import LevelProbes, probe_levels
@@ -33,7 +33,6 @@ BATCH_SIZE = 64
 MOST_BATCHES = 16
 LOSS_BATCHES = 4  # for lesions, which run the network twice for each block
 FEW = 40  # samples that a probe of their classes needs
-SEEN_LAYERS = 3  # of which features are shown
 SCHEMA = "fathometer.look/1"
 Progress = Callable[[str, int, int], object]
 
@@ -48,14 +47,14 @@ class Look:
 
     network: str
     similarity: Similarity
-    levels: LevelProbes | None
-    untrained: LevelProbes | None
-    classes: Probes | None
-    lesions: Lesions | None
-    dropped: tuple[tuple[str, ...], tuple[float, ...]] | None
-    lens: LogitLens | None
-    distance: AttentionDistance | None
-    features: tuple[Features, ...]
+    levels: LevelProbes | None = None
+    untrained: LevelProbes | None = None
+    classes: Probes | None = None
+    lesions: Lesions | None = None
+    dropped: tuple[tuple[str, ...], tuple[float, ...]] | None = None
+    lens: LogitLens | None = None
+    distance: AttentionDistance | None = None
+    features: tuple[Features, ...] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,7 +71,7 @@ class Look:
         parts = ("similarity", "levels", "untrained", "classes", "lesions", "lens", "distance")
         told: dict[str, Any] = {name: None if (part := getattr(self, name)) is None else part.to_dict() for name in parts}
         dropped = None if self.dropped is None else {"order": list(self.dropped[0]), "loss": list(self.dropped[1])}
-        shown = [one.to_dict() for one in self.features]
+        shown = [one.to_dict() for one in self.features or ()]
         return {
             "schema": SCHEMA,
             "network": self.network,
@@ -122,60 +121,34 @@ def look(
     levels is probed, in the `untrained` twin too, which is the control; else the tokens of a text, or the classes that are the
     targets. `kind` is the reader of the probes. `progress` is called with (what, done, total).
     """
-    tell = progress or (lambda what, done, total: None)
-    batches = _batches(data)
-    inputs = [split_batch(batch)[0] for batch in batches]
-    plain = _one_tensor(inputs)
-    notes = list[str]()
-
-    def seen(what: str, function: Callable[[], Any]) -> Any:
-        tell(what, 0, 1)
-        try:
-            return function()
-        except (ModelError, BatchError) as problem:
-            notes.append(f"{what}: {problem}")
-            return None
-        finally:
-            tell(what, 1, 1)
-
     layers = None if layers is None else list(layers)
-    alike = similarity(model, inputs, layers=layers)
-    tell("Comparing layers", 1, 1)
+    batches = _batches(data)
+    inputs, few = [split_batch(batch)[0] for batch in batches], batches[:LOSS_BATCHES]
+    plain = _one_tensor(inputs)
     questions = truth if truth is not None else _questions(plain)
-    levels, control = None, None
-    if questions is not None:
-        levels = seen("Probing each level", lambda: probe_levels(model, questions, kind=kind, layers=layers))
-        if untrained is not None:
-            control = seen("Probing the untrained twin", lambda: probe_levels(untrained, questions, kind=kind, layers=layers))
-    few = batches[:LOSS_BATCHES]
-    judged = _has_loss(few, loss_fn)
-    lesions = (
-        seen("Leaving out blocks", lambda: lesion(model, few, loss_fn=loss_fn, layers=layers, progress=progress))
-        if judged
-        else None
-    )
-    dropped = (
-        seen("Leaving out the blocks that matter least", lambda: _dropped(model, few, loss_fn, layers, progress))
-        if lesions
-        else None
-    )
-    return Look(
-        type(model).__name__,
-        alike,
-        levels,
-        control,
-        _classes(model, batches, plain, layers, kind) if questions is None else None,
-        lesions,
-        dropped,
-        seen("Reading early answers", lambda: logit_lens(model, few, loss_fn=loss_fn, layers=layers))
-        if judged and _are_classes(few)
-        else None,
-        seen("Measuring how far attention looks", lambda: attention_distance(model, inputs[0], layers=layers)),
-        ()
-        if plain is None
-        else seen("Finding what units like", lambda: _features(model, plain, alike.points, layers, truth)) or (),
-        tuple(notes),
-    )
+    judged, probes = _has_loss(few), {"kind": kind, "layers": layers}
+    lossy = {"loss_fn": loss_fn, "layers": layers}
+    # Which lens is whose part of the answer, what it is called, whether it applies, and how it looks.
+    lenses: dict[str, tuple[str, bool, Callable[[], Any]]] = {
+        "levels": ("Probing each level", questions is not None, lambda: _levels(model, questions, **probes)),
+        "untrained": ("Probing the untrained twin", questions is not None, lambda: _levels(untrained, questions, **probes)),
+        "classes": ("Probing the classes", questions is None, lambda: _classes(model, batches, **probes)),
+        "lesions": ("Leaving out blocks", judged, lambda: lesion(model, few, progress=progress, **lossy)),
+        "dropped": ("Leaving out what matters least", judged, lambda: _dropped(model, few, progress=progress, **lossy)),
+        "lens": ("Reading early answers", judged and _are_classes(few), lambda: logit_lens(model, few, **lossy)),
+        "distance": ("Measuring attention", True, lambda: attention_distance(model, inputs[0], layers=layers)),
+        "features": ("Finding what units like", True, lambda: _features(model, plain, layers, truth)),
+    }
+    found: dict[str, Any] = {"similarity": similarity(model, inputs, layers=layers)}
+    notes = list[str]()
+    for place, (part, (what, applies, see)) in enumerate(lenses.items(), 1):
+        if progress is not None:
+            progress("Looking", place, len(lenses))
+        try:
+            found[part] = see() if applies else None
+        except (ModelError, BatchError) as problem:  # what this network does not allow is a note, not the end
+            notes.append(f"{what}: {problem}")
+    return Look(type(model).__name__, **found, notes=tuple(notes))
 
 
 def _batches(data: Any) -> list[Any]:
@@ -206,7 +179,11 @@ def _questions(plain: Tensor | None) -> GroundTruth | None:
     return token_truth(plain) if plain is not None and plain.ndim == 2 else None
 
 
-def _has_loss(batches: list[Any], loss_fn: LossFunction | None) -> bool:
+def _levels(model: nn.Module | None, truth: GroundTruth | None, **options: Any) -> LevelProbes | None:
+    return None if model is None or truth is None else probe_levels(model, truth, **options)
+
+
+def _has_loss(batches: list[Any]) -> bool:
     return all(known_targets(*split_batch(batch)) is not None for batch in batches)
 
 
@@ -215,7 +192,7 @@ def _are_classes(batches: list[Any]) -> bool:
     return all(isinstance(each, Tensor) and not each.is_floating_point() and each.dtype != torch.bool for each in targets)
 
 
-def _classes(model: nn.Module, batches: list[Any], plain: Any, layers: Any, kind: Kind) -> Probes | None:
+def _classes(model: nn.Module, batches: list[Any], *, layers: Any, kind: Kind) -> Probes | None:
     """Return probes of the targets, where these are one class for each sample and there are enough."""
     pairs = [split_batch(batch) for batch in batches]
     targets = [known_targets(*pair) for pair in pairs]
@@ -227,19 +204,16 @@ def _classes(model: nn.Module, batches: list[Any], plain: Any, layers: Any, kind
     return probe(model, list(zip([pair[0] for pair in pairs], targets, strict=True)), layers=layers, kind=kind)
 
 
-def _dropped(model: nn.Module, batches: list[Any], loss_fn: Any, layers: Any, progress: Any) -> Any:
-    order, curve, points = removal_order(model, batches, loss_fn=loss_fn, layers=layers, progress=progress)
+def _dropped(model: nn.Module, batches: list[Any], **options: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    order, curve, points = removal_order(model, batches, **options)
     return tuple(points[place].name for place in order), tuple(curve)
 
 
-def _features(
-    model: nn.Module, inputs: Tensor, names: tuple[str, ...], layers: Any, truth: GroundTruth | None
-) -> tuple[Features, ...]:
-    if layers is not None:
-        return ()
-    blocks = names[1:]
-    places = sorted({0, len(blocks) // 2, len(blocks) - 1}) if len(blocks) >= SEEN_LAYERS else range(len(blocks))
-    try:
-        return tuple(features(model, inputs, blocks[place], decode=None if truth is None else truth.decode) for place in places)
-    except FathometerError:
-        return ()
+def _features(model: nn.Module, inputs: Tensor | None, layers: Any, truth: GroundTruth | None) -> tuple[Features, ...] | None:
+    """Return what units like of the first block, the middle one and the last, or of those that were chosen."""
+    if inputs is None:
+        return None
+    names = [point.name for point in points_of_unchanged(model, inputs[:BATCH_SIZE], layers)]
+    places = sorted({0, len(names) // 2, len(names) - 1})
+    decode = None if truth is None else truth.decode
+    return tuple(features(model, inputs, names[place], layers=layers, decode=decode) for place in places)

@@ -1,4 +1,4 @@
-"""What was seen of a network as one page: levels, likeness, lesions, features."""
+"""What was seen of a network, on one page."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -35,7 +35,7 @@ def look_page(look: "Look") -> Page:
     sections.append(Charts("How the layers relate", _relation_figures(look)))
     if look.lesions is not None:
         sections.append(Charts("Which blocks could go", _lesion_figures(look)))
-    sections += [section for shown in look.features for section in _feature_sections(shown)]
+    sections += [section for shown in look.features or () for section in _feature_sections(shown)]
     known = good_to_know(look)
     if known:
         sections.append(Prose("Good to know", known))

@@ -1,4 +1,4 @@
-"""What was seen, in sentences: the order of levels, depth used, early answers."""
+"""What was seen of a network, in sentences."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Simple readers of a layer: logistic regression, and ridge in closed form."""
+"""Simple readers of a layer: logistic regression, and ridge."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which blocks could go: found, taken out, and the smaller model handed back."""
+"""Which blocks could go: found, and the smaller model handed back."""
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy

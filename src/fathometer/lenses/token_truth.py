@@ -1,4 +1,4 @@
-"""Questions that any text answers: which token is here, was before, comes?"""
+"""Questions that any text answers: which token is here, or near?"""
 
 import numpy as np
 import torch
