@@ -94,8 +94,12 @@ def summary(name: str) -> list[Row]:
 
 
 def _expected(table: Row) -> Expected:
-    numbers = (table[key] for key in ("layer", "low", "high", "gain", "given"))
-    return Expected(*numbers, draws=np.array(table["draws"]))
+    place = [
+        None if table[key] is None else min(max(table[key], 0.0), len(table["accuracy"]) - 1.0)
+        for key in ("layer", "low", "high")
+    ]
+    draws = np.clip(np.array(table["draws"]), 0, len(table["accuracy"]) - 1)
+    return Expected(*place, table["gain"], table["given"], draws)
 
 
 def sentence(name: str, rows: list[Row]) -> str:

@@ -54,10 +54,10 @@ def measure(seed: int) -> list[Row]:
             spec, Asked(steps=STEPS, batch_size=128, seed=seed), data=data, progress=lambda step, total, loss: None
         )
         for state, model in (("trained", trained.model), ("untrained", fm.build(spec, seed=seed))):
-            found = synonym_sensitivity(model, rules, layers=["blocks.*"], seed=seed).to_dict()
+            found = synonym_sensitivity(model, rules, layers=["blocks.?"], seed=seed).to_dict()
             truth = hierarchy_truth(rules, samples=PROBED, seed=seed)
             # The shallow network's one layer is thousands of units wide: it has no depth for a probe to run along.
-            probes = probe_levels(model, truth, kind="ridge", layers=["blocks.*"]).probes if name == "deep" else {}
+            probes = probe_levels(model, truth, kind="ridge", layers=["blocks.?"]).probes if name == "deep" else {}
             rows.append(
                 {
                     "network": name,

@@ -56,10 +56,11 @@ def expected_layer(
         if _is_above_zero(given[1:]):
             return Expected(0.0, 0.0, 0.0, **facts, draws=np.zeros(DRAWS))
         return Expected(None, None, None, **facts)
-    layers = (gains * np.arange(1, scores.shape[1])).sum(1)
-    draws = layers[1:][total[1:] > 0] / total[1:][total[1:] > 0]
+    # What one layer adds may be below 0 by chance, and would draw the centre out of the network.
+    layers = np.clip((gains * np.arange(1, scores.shape[1])).sum(1) / np.where(total > 0, total, 1), 0, gains.shape[1])
+    draws = layers[1:][total[1:] > 0]
     low, high = np.percentile(draws, INTERVAL)
-    return Expected(float(layers[0] / total[0]), float(low), float(high), **facts, draws=draws)
+    return Expected(float(layers[0]), float(low), float(high), **facts, draws=draws)
 
 
 def _is_above_zero(draws: Float64[np.ndarray, " draw"]) -> bool:
