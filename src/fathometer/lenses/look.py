@@ -32,6 +32,7 @@ from fathometer.report import save
 BATCH_SIZE = 64
 MOST_BATCHES = 16
 LOSS_BATCHES = 4  # for lesions, which run the network twice for each block
+LIKED_OF = 512  # samples in which the best places are looked for
 FEW = 40  # samples that a probe of their classes needs
 SCHEMA = "fathometer.look/1"
 Progress = Callable[[str, int, int], object]
@@ -213,6 +214,7 @@ def _features(model: nn.Module, inputs: Tensor | None, layers: Any, truth: Groun
     """Return what units like of the first block, the middle one and the last, or of those that were chosen."""
     if inputs is None:
         return None
+    inputs = inputs[:LIKED_OF]
     names = [point.name for point in points_of_unchanged(model, inputs[:BATCH_SIZE], layers)]
     places = sorted({0, len(names) // 2, len(names) - 1})
     decode = None if truth is None else truth.decode
