@@ -1,9 +1,9 @@
 """A deep network forgets synonyms level by level; an untrained one and a shallow one do not."""
 
 import pytest
+from benchmarks.synonyms import SAMPLES, SIZES, networks
 
 import fathometer as fm
-from benchmarks.synonyms import SAMPLES, SIZES, networks
 from fathometer.data import hierarchy, random_hierarchy
 from fathometer.lenses import Synonyms, synonym_sensitivity
 from fathometer.records import Asked
@@ -25,7 +25,7 @@ def forgotten(name: str, steps: int | None) -> Synonyms:
 
 @pytest.mark.slow
 def test_layers_forget_synonyms_in_the_order_of_their_levels() -> None:
-    """Rank correlation of level and depth near 1 with an interval above 0 in eight trained layers, as Cagnetta et al. 2024 found."""
+    """Rank correlation of level and depth near 1, its interval above 0, in eight trained layers (Cagnetta et al. 2024)."""
     found = forgotten("deep", 500)
 
     assert found.rank_correlation > 0.9
