@@ -10,6 +10,7 @@ from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
 from fathometer.cli.lab import lab
+from fathometer.cli.look import look
 from fathometer.cli.mend import mend
 from fathometer.cli.plan import plan
 from fathometer.cli.preflight import preflight
@@ -27,6 +28,7 @@ COMMANDS = {
     "lab": lab,
     "study": study,
     "plan": plan,
+    "look": look,
     "presets": presets,
 }
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE
