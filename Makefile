@@ -4,9 +4,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only bench bench-many bench-train bench-full-size bench-watch readme causes clean
+.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
+
+lab: $(READY)           ## the lab in the browser: turn depth, break it, mend it; Ctrl-C ends it
+	$(BIN)/fathometer lab --open
 
 test: $(READY)          ## lint, types, floors, and every fast test
 	$(BIN)/ruff check .
@@ -19,6 +22,10 @@ test-all: test test-all-only   ## then what is slow, and the browser
 
 test-all-only: $(READY)
 	$(BIN)/pytest -n 2 -m "slow or browser"
+
+docs: $(READY)          ## the documentation as a site that opens offline; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
 
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks
@@ -41,6 +48,9 @@ readme: $(READY)        ## write the generated tables of the README and docs/wro
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py
+
+pages: $(READY)         ## write what the pages and examples of the documentation print anew, run now
+	$(BIN)/python -m tests.house.documents
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python %d.%d is too old: Fathometer needs 3.11 or newer. Try: make PYTHON=python3.11" % sys.version_info[:2])'

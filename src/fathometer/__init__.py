@@ -19,6 +19,9 @@ _PUBLIC = {
     "deepen": "fathometer.networks",
     "fit_law": "fathometer.scaling",
     "forecast": "fathometer.theory",
+    "features": "fathometer.lenses",
+    "lesion": "fathometer.lenses",
+    "look": "fathometer.lenses",
     "many": "fathometer.runs",
     "mend": "fathometer.diagnosis",
     "parametrize": "fathometer.networks",
@@ -26,6 +29,8 @@ _PUBLIC = {
     "preflight": "fathometer.diagnosis",
     "preset": "fathometer.spec",
     "probe": "fathometer.lenses",
+    "shrink": "fathometer.lenses",
+    "similarity": "fathometer.lenses",
     "study": "fathometer.studies",
     "train": "fathometer.runs",
     "transfer": "fathometer.runs",
@@ -42,7 +47,12 @@ if TYPE_CHECKING:
     from fathometer.errors import FathometerError as FathometerError
     from fathometer.finding import Finding as Finding
     from fathometer.finding import Remedy as Remedy
+    from fathometer.lenses import features as features
+    from fathometer.lenses import lesion as lesion
+    from fathometer.lenses import look as look
     from fathometer.lenses import probe as probe
+    from fathometer.lenses import shrink as shrink
+    from fathometer.lenses import similarity as similarity
     from fathometer.networks import build as build
     from fathometer.networks import deepen as deepen
     from fathometer.networks import parametrize as parametrize

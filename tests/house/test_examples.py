@@ -1,21 +1,13 @@
-"""The examples are short, numbered without gaps, and run as they are."""
+"""The examples are short, numbered without gaps, run as they are, and print what the tutorials show."""
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.house.documents import PRINTED, example, same
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 LINES = 60
-
-
-def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in a folder, on one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, path], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_examples_are_numbered_without_gaps() -> None:
@@ -35,11 +27,12 @@ def test_an_example_is_short_and_says_what_it_shows(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
-    """An example runs in an empty folder, ends well, and says something."""
-    result = run(path, tmp_path)
+    """An example runs in an empty folder, ends well, and says what its tutorial shows, but for the digits."""
+    result = example(path, tmp_path)
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()
+    assert same((PRINTED / f"{path.stem}.txt").read_text(encoding="utf-8"), result.stdout, exact=False), result.stdout
 
 
 def test_an_example_that_fails_is_seen(tmp_path: Path) -> None:
@@ -47,4 +40,4 @@ def test_an_example_that_fails_is_seen(tmp_path: Path) -> None:
     script = tmp_path / "01_fails.py"
     script.write_text("raise SystemExit(3)")
 
-    assert run(script, tmp_path).returncode == 3
+    assert example(script, tmp_path).returncode == 3
