@@ -80,7 +80,10 @@ class Plan:
         training = {"batch_sequences": self.batch_sequences, "steps": self.steps, "learning_rate": self.learning_rate}
         cost = {"flops": self.flops, "chip": self.chip.name, "chip_hours": self.chip_hours, "chips": self.layout.chips}
         shapes = {name: None if spec is None else [spec.depth, spec.width] for name, spec in self.opinions.items()}
-        views = {name: {"says": OPINIONS[name].says, "depth_width": shape} for name, shape in shapes.items()}
+        views = {
+            name: {"says": OPINIONS[name].says, "source": OPINIONS[name].source, "depth_width": shape}
+            for name, shape in shapes.items()
+        }
         layout = {**vars(self.layout), "fits": self.layout.fits}
         tables: dict[str, Any] = {"opinions": views, "laws": {name: list(spent) for name, spent in self.laws.items()}}
         tables["recipes"] = [vars(recipe) for recipe in self.recipes]

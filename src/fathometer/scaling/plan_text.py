@@ -56,7 +56,7 @@ def _disagreements(plan: "Plan") -> Iterator[str]:
         shape = "" if spec is None else f"{spec.depth} × {spec.width}"
         yield f"  {name:20}{shape:>12}  {OPINIONS[name].says}"
     for name, says in MEASURED.items():
-        yield f"  {name:20}{'':>12}  {says}"
+        yield f"  {name:32}  {says}"
     yield ""
     yield "Batch and rate:"
     for recipe in plan.recipes:

@@ -71,36 +71,41 @@ def _mobile_aspect(parameters: float) -> float:
 OPINIONS: dict[str, Opinion] = {
     opinion.name: opinion
     for opinion in (
-        Opinion("gpt3", "The shapes of GPT-3, between its sizes: 64 to 128 times as wide as deep.", "brown2020", _gpt3_aspect),
+        Opinion(
+            "gpt3",
+            "The shapes of GPT-3, between its sizes: 64 to 128 times as wide as deep.",
+            "Brown et al. 2020, Language models are few-shot learners, table 2.1.",
+            _gpt3_aspect,
+        ),
         Opinion(
             "kaplan2020",
             "Shape hardly matters: over 40 times in width / depth the loss moves by 3% (6 × 4288 against 48 × 1600).",
-            "kaplan2020",
+            "Kaplan et al. 2020, Scaling laws for neural language models.",
         ),
         Opinion(
             "levine2020",
             "Depth pays up to a limit that grows with the logarithm of the width; GPT-3 is deeper than that.",
-            "levine2020",
+            "Levine et al. 2020, Limits to depth efficiencies of self-attention.",
             _levine_aspect,
         ),
         Opinion(
             "liu2024",
             "Deep and thin is better below a billion parameters (30 × 576 at 125 million).",
-            "liu2024",
+            "Liu et al. 2024, MobileLLM.",
             _mobile_aspect,
         ),
         Opinion(
             "gemstones2025",
             "The best shape of a law fitted to 22 public shapes of 0.05 to 2 billion parameters; its floor E is not identified.",
-            "mcleish2025",
+            "Fitted here to the losses of McLeish et al. 2025, Gemstones.",
             _gemstones_aspect,
         ),
         Opinion(
             "depth-delusion2026",
             "Past a depth that grows like width^0.44 more layers do harm: 32 × 4096 beat 64 × 2816 by 0.12 nats (a preprint).",
-            "depthdelusion2026",
+            "The depth delusion, 2026 preprint arXiv:2601.20994, read second-hand.",
         ),
-        Opinion("nanochat", "A rule of thumb: 64 times as wide as deep.", "karpathy2025", lambda parameters: 64.0),
+        Opinion("nanochat", "A rule of thumb: 64 times as wide as deep.", "Karpathy 2025, nanochat.", lambda parameters: 64.0),
     )
 }
 
