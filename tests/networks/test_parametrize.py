@@ -338,3 +338,37 @@ def test_it_is_sharded_with_nothing_lost(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "losses.json").read_text()) == pytest.approx(list(expected), rel=1e-5)  # sums in another order
     plain = fit(parametrize(gpt2, 64, 4, tokens(), base=BASE).model, [tokens()], replace(asked), scales=None).losses
     assert list(plain) != pytest.approx(list(expected), rel=1e-3)  # the control: without multipliers it is another run
+
+
+def other(name: str) -> Make:
+    """Return what makes a model of another family of Hugging Face's, from a config."""
+
+    def make(width: int, depth: int) -> nn.Module:
+        size = {"hidden_size": width, "num_hidden_layers": depth, "num_attention_heads": width // 16, "vocab_size": 64}
+        more = {"intermediate_size": 3 * width, "max_position_embeddings": 32, "pad_token_id": 0}
+        if name == "Bert":
+            return transformers.BertForMaskedLM(transformers.BertConfig(**size, **more))
+        ends = {"bos_token_id": 0, "eos_token_id": 0}
+        return getattr(transformers, f"{name}ForCausalLM")(getattr(transformers, f"{name}Config")(**size, **more, **ends))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "divided"),
+    [
+        ("Llama", ("self_attn.o_proj", "mlp.down_proj"), ("lm_head",)),
+        ("GPTNeoX", ("attention.dense", "mlp.dense_4h_to_h"), ("lm_head",)),
+        ("Bert", ("attention.output.dense", "0.output.dense"), ("cls.predictions.transform.LayerNorm",)),
+    ],
+)
+def test_other_families_find_theirs(name: str, ends: tuple[str, ...], divided: tuple[str, ...]) -> None:
+    """RMSNorm and gates, branches side by side, norms behind the sum and a tied readout with a head of its own."""
+    found = parametrize(other(name), 64, 4, tokens()[0], base=BASE)
+    last = {own for own, role in found.roles.items() if role == "branch_last" and ".0." in own}
+    outside = {own for own, scale in found.scales.items() if scale.epsilon_multiplier == 2.0}  # 1/m folded in
+
+    assert {own for own in last if own.removesuffix(".weight").endswith(ends)} == last
+    assert len(last) == 2
+    assert outside
+    assert {own for own in outside if own.startswith(divided)} == outside

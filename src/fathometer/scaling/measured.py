@@ -3,7 +3,7 @@
 # Word for word out of their answers; `tests/scaling/test_measured.py` holds them against benchmarks/results/studies.json.
 MEASURED: dict[str, str] = {
     "study depth-or-width": (
-        "To err half as often as guessing, one layer needs 4.3 times the data at equal parameters and 3.8 times the data at equal "
-        "flops of what 3 layers need. On the task without hierarchy depth buys nothing (the best is 30 layers deep)."
+        "To err half as often as guessing, one layer needs 4.3 times the data at equal parameters and 3.8 times the data at "
+        "equal flops of what 3 layers need. On the task without hierarchy depth buys nothing (the best is 30 layers deep)."
     ),
 }
