@@ -12,6 +12,7 @@ from fathometer.scaling.forms import Columns, Form, design
 
 SCHEMA = "fathometer.law/1"
 # An interval this many times as wide as its lower end leaves a number open: E, what multiplies a power, an exponent.
+NOTHING = 0.01  # of the loss: a floor below that is none
 OPEN = {"constant": 2.0, "coefficient": 1e4, "exponent": 6.0}
 
 
@@ -92,7 +93,17 @@ class Law:
     def _number(self, place: int, symbol: str) -> Estimate:
         told = self.form.told(np.vstack([np.array([self.theta]), self.draws]))[:, place]
         found = estimate(float(told[0]), told[1:] if len(told) > 1 else told)
-        return Estimate(found.value, found.low, found.high, _why_open(found, _kind(self.form, place)), found.level)
+        kind = _kind(self.form, place)
+        is_nothing = kind == "constant" and found.value < NOTHING * self._typical()
+        why = "the data do without it" if is_nothing else _why_open(found, kind)
+        return Estimate(found.value, found.low, found.high, why, found.level)
+
+    def _typical(self) -> float:
+        """Return the loss in the middle of the sizes that the law was fitted to; 0 where they are not known."""
+        if set(self.ranges) != set(self.form.columns):
+            return 0.0
+        middle = {name: np.array([(low * high) ** 0.5]) for name, (low, high) in self.ranges.items()}
+        return float(np.exp(design(self.form, middle).log_loss(np.array([self.theta]))[0][0, 0]))
 
 
 def _kind(form: Form, place: int) -> str:

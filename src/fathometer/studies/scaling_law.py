@@ -110,8 +110,10 @@ def _numbers(law: Law) -> tuple[str, ...]:
 
 def _why(trial: LeftOut, law: Law) -> tuple[str, ...]:
     """Say what it means that the trial came out of the interval, if it did."""
+    open_numbers = f" Not identified by the ladder: {', '.join(law.open)}." if law.open else ""
     if trial.is_inside:
-        return ()
+        wide = "The interval is wide, because the ladder leaves open what the law needs to reach further."
+        return (f"{wide}{open_numbers}",) if open_numbers else ()
     side = "more" if trial.loss > trial.predicted.high else "less"
     because = (
         "the rate or the number of steps that suited the ladder does not suit it, or the ladder's own differences stand for "
@@ -119,7 +121,6 @@ def _why(trial: LeftOut, law: Law) -> tuple[str, ...]:
         if side == "more"
         else "the ladder bends less than the law has it, whose floor E is too high"
     )
-    open_numbers = f" Not identified by the ladder: {', '.join(law.open)}." if law.open else ""
     return (f"The larger network loses {side} than the law has it, out of its interval: {because}.{open_numbers}",)
 
 
