@@ -192,7 +192,7 @@ def test_a_preflight_and_a_look_inside_are_drawn(open_lab):
     until(tab, "() => document.querySelector('[data-kind=look]')?.dataset.state === 'done'", 120)
     assert tab.locator("[data-kind=look] .curve").count() == 2
     assert "class is read best at" in tab.locator("[data-kind=look] .evidence").inner_text()
-    turn(tab, depth="170")
+    turn(tab, depth="250")
     assert tab.locator(".sizes .dots.was").count() == 0  # what was measured was another network
     assert tab.complaints == []
 
@@ -343,7 +343,7 @@ def test_diverged_and_stopped_runs_say_so(open_lab):
     turn(tab, gain="40", rate="6", width="9", steps="11")
     tab.click("#do-train")
     until_state(tab, "running", place=1)
-    until(tab, "() => document.querySelectorAll('.run .heat')[1].width > 10")
+    until(tab, "() => document.querySelectorAll('.run-words')[1].textContent.startsWith('Loss')")
     tab.locator(".run button").nth(1).click()
     until_state(tab, "stopped", place=1)
     assert "Stopped at step" in tab.locator(".run-words").nth(1).inner_text()
