@@ -4,9 +4,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
+
+lab: $(READY)           ## the lab in the browser: turn depth, break it, mend it; Ctrl-C ends it
+	$(BIN)/fathometer lab --open
 
 test: $(READY)          ## lint, types, floors, and every fast test
 	$(BIN)/ruff check .

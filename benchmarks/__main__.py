@@ -8,18 +8,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.blocks import blocks
 from benchmarks.depth_cost import depth_cost
 from benchmarks.depth_figure import depth_figure
+from benchmarks.features import features
 from benchmarks.flops import flops
 from benchmarks.full_size import full_size
+from benchmarks.full_size_exact import full_size_exact
 from benchmarks.full_size_steps import full_size_steps
 from benchmarks.full_size_twins import full_size_twins
 from benchmarks.import_time import import_time
 from benchmarks.lesson import lesson
+from benchmarks.look_memory import look_memory
 from benchmarks.many import many, many_processes
 from benchmarks.peers import peers
 from benchmarks.preflight_cost import preflight_cost
 from benchmarks.studies import studies
+from benchmarks.synonyms import synonyms
 from benchmarks.trained import trained
 from benchmarks.training import training
 from benchmarks.watch import watch
@@ -35,19 +40,24 @@ Row = dict[str, Any]
 
 # A new benchmark is one file with a function that returns rows, and one line here.
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "blocks": blocks,
     "depth_cost": depth_cost,
     "depth_figure": depth_figure,
+    "features": features,
     "flops": flops,
     "full_size": full_size,
+    "full_size_exact": full_size_exact,
     "full_size_steps": full_size_steps,
     "full_size_twins": full_size_twins,
     "import_time": import_time,
     "lesson": lesson,
+    "look_memory": look_memory,
     "many": many,
     "many_processes": many_processes,
     "peers": peers,
     "preflight_cost": preflight_cost,
     "studies": studies,
+    "synonyms": synonyms,
     "trained": trained,
     "training": training,
     "zoo_mend": zoo_mend,

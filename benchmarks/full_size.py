@@ -1,7 +1,6 @@
 """Networks at full size on one core: seconds, memory and verdict; drawn into docs/full-size.png."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
+from benchmarks.peak_memory import peak_bytes
 from fathometer.diagnosis import Preflight
 from fathometer.figures import depth_chart, save, small_multiples
 
@@ -106,5 +106,5 @@ def look(target: str, tokens: int) -> None:
     from fathometer.diagnosis.full_size.targets import load_unmade
 
     check = preflight_full_size(load_unmade(target, tokens=tokens, seed=0))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    peak = peak_bytes() / 1e6
     print(json.dumps({"seconds": process_time(), "megabytes": peak, "check": check.to_dict()}))

@@ -96,6 +96,29 @@ def _study(name: str) -> str:
     return next(row["sentence"] for row in rows if row["study"] == name)
 
 
+def _full_size(network: str) -> str:
+    """Return what a preflight at full size said and took, from its benchmark's results."""
+    rows = json.loads((RESULTS / "full_size.json").read_text(encoding="utf-8"))["rows"]
+    row = next(row for row in rows if row["network"] == network)
+    return f"{row['verdict']}, in {row['seconds']:.0f} s of one core and {row['megabytes'] / 1000:.2g} GB"
+
+
+def _plan() -> str:
+    from fathometer.scaling import disagreement, optimum
+    from fathometer.scaling.plan_text import count
+    from fathometer.scaling.published import find_law
+
+    flops = 5.88e23
+    best, others = optimum(find_law("besiroglu2024"), flops), disagreement(flops)
+    sizes, ratio = best.parameters, best.tokens_per_parameter
+    ratios = [tokens / parameters for name, (parameters, tokens) in others.items() if name != "besiroglu2024"]
+    return (
+        f"published: {flops:g} FLOP are best spent on {count(sizes.value)} parameters "
+        f"({count(sizes.low)} to {count(sizes.high)}) and {ratio.value:.0f} tokens for each ({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
+        f"{min(ratios):.2g} to {max(ratios):.0f} tokens"
+    )
+
+
 def _demo() -> str:
     from fathometer.demo import tell_story
 
@@ -106,7 +129,43 @@ def _demo() -> str:
     return f"{before:.1f}% of the test digits before, {after:.1f}% after; mended by: {remedy}"
 
 
-def _probes() -> str:
+def _vision() -> str:
+    """Return what scenes and the hierarchy model say, from the results of their benchmarks: they take minutes."""
+    told = f"drawn scenes, {_seeds('scenes')}: expected layers {_levels('scenes')}."
+    return f"{told} Random hierarchy model: {_synonyms()}. {_digits()}"
+
+
+def _language() -> str:
+    told = [
+        f"{words}, {_seeds(name)}: {_levels(name)}"
+        for name, words in (("english", "generated English"), ("code", "Python's sources"))
+    ]
+    published = "Published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]"
+    return f"expected layers: {'. '.join(told)}. {published}"
+
+
+def _rows(name: str) -> list[Row]:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+
+
+def _levels(name: str) -> str:
+    from benchmarks.features import sentence
+
+    return sentence(name, _rows("features"))
+
+
+def _seeds(name: str) -> str:
+    seeds = next(row["seeds"] for row in _rows("features") if row["network"] == name)
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def _synonyms() -> str:
+    from benchmarks.synonyms import sentence
+
+    return sentence(_rows("synonyms"))
+
+
+def _digits() -> str:
     import fathometer as fm
     from fathometer.data import digits
     from fathometer.records import Asked
@@ -115,9 +174,8 @@ def _probes() -> str:
     sick = fm.build("tanh-50")
     ends = [fm.probe(model, digits()).accuracy for model in (deep, sick)]
     return (
-        f"a linear probe reads {ends[0][0]:.0%} from the pixels, {ends[0][-1]:.0%} from block 50 of a trained residual network, "
-        f"and {ends[1][-1]:.0%} from layer 50 of an untrained tanh network. Edges, textures, parts, objects: "
-        "not built yet (what did each layer learn)"
+        f"On digits a linear probe reads {ends[0][0]:.0%} from the pixels, {ends[0][-1]:.0%} from block 50 of a trained "
+        f"residual network, and {ends[1][-1]:.0%} from layer 50 of an untrained tanh network"
     )
 
 
@@ -134,12 +192,11 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("5 layers", "`fathometer preflight mlp-5`", _judged_and_trained("mlp-5")),
     ("50 layers", "`fathometer preflight residual-50`, `fathometer preflight resnet-50@image_size=64`",
      lambda: f"{_judged_and_trained('residual-50')()}. ResNet-50, {_size('resnet-50')}: {_verdict('resnet-50@image_size=64')}"),
-    ("96 layers", "`fathometer preflight pre-norm-96`, `fathometer preflight gpt3-175b@width=128,vocabulary=1000`",
-     lambda: f"{_judged_and_trained('pre-norm-96')()}. GPT-3's 96 blocks, {_size('gpt3-175b')} at full width, 128 wide: "
-     f"{_verdict('gpt3-175b@width=128,vocabulary=1000')}; full width: not built yet (full size on a laptop)"),
-    ("Features are hierarchical, in vision", "`fathometer demo` probes every layer on digits", _probes),
-    ("Features are hierarchical, in language", "not built yet (what did each layer learn)",
-     _says("published: in BERT, parts of speech come before constituents, roles and coreference [^tenney]")),
+    ("96 layers", "`fathometer preflight pre-norm-96`, `fathometer preflight gpt3-175b`",
+     lambda: f"{_judged_and_trained('pre-norm-96')()}. GPT-3's 96 blocks, {_size('gpt3-175b')}: {_full_size('gpt3-175b')}; "
+     f"128 wide: {_verdict('gpt3-175b@width=128,vocabulary=1000')}"),
+    ("Features are hierarchical, in vision", "`fathometer look scenes`, `fathometer demo`", _vision),
+    ("Features are hierarchical, in language", "`fathometer look english`, `fathometer look code`", _language),
     ("The gradient vanishes with depth", "`fathometer preflight tanh-50`", _judged_and_trained("tanh-50")),
     ("The gradient explodes with depth", '`fathometer preflight "tanh-50@init=lecun,gain=2.5"`',
      _judged_and_trained("tanh-50@init=lecun,gain=2.5")),
@@ -154,8 +211,9 @@ ROWS: tuple[tuple[str, str, Callable[[], str]], ...] = (
      f"pre-norm {_verdict('gpt3-175b@width=128,vocabulary=1000')}, "
      f"post-norm {_verdict('gpt3-175b@width=128,vocabulary=1000,residual=post-norm')}"),
     ("Clipping tames an exploding gradient", "`fathometer study clipping`", lambda: _study("clipping")),
-    ("Depth + width + data + compute is the recipe", "not built yet (scale)",
-     _says("published: 5.88e23 FLOP are best spent on 73 billion parameters and 18 tokens for each [^besiroglu]")),
+    ("Depth + width + data + compute is the recipe",
+     "`fathometer plan --flops 5.88e23`, `fathometer study scaling`, `fathometer study transfer`",
+     lambda: f"{_plan()}. Measured here: {_study('scaling')} {_study('transfer')}"),
     ("All of it at once, on real data", "`fathometer demo`", _demo),
 )
 # fmt: on

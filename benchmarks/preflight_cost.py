@@ -2,7 +2,6 @@
 
 import gc
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.peak_memory import peak_bytes
 from fathometer import build, preflight
 from fathometer.contract import call, loss_of
 from fathometer.diagnosis.own_batch import own_batch
@@ -168,7 +168,7 @@ def peak(name: str, what: str) -> None:
     model, batch = LARGE[name]()
     preflight("mlp-5", thorough=False)  # what is imported and built once is not counted
     gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     held = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     if what == "preflight":
         preflight(model, batch, thorough=False)
@@ -176,4 +176,4 @@ def peak(name: str, what: str) -> None:
         optimizer = torch.optim.AdamW(model.parameters(), fused=True)
         _pass(model, batch)
         optimizer.step()
-    print(held + 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+    print(held + peak_bytes() - before)

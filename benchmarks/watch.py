@@ -1,11 +1,9 @@
 """What watching costs: process time of measured and idle steps, paired."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.peak_memory import peak_bytes
 from fathometer.diagnosis import Watch
 from fathometer.diagnosis import watch as watch_run
 from fathometer.networks import build
@@ -156,5 +155,4 @@ def peak(how: str) -> None:
     with around as seen:
         for _ in range(15):
             loop.step(seen)
-    status = Path("/proc/self/status").read_text(encoding="ascii")  # getrusage would count what the parent held before exec
-    print(1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1]))  # pyrefly: ignore[unsupported-operation]
+    print(peak_bytes())

@@ -53,10 +53,7 @@ def test_a_real_ctrl_c_says_one_line(user_file: Callable[..., Path]) -> None:
         "import time\ndef wait(n, x):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
         "def target(): return Wrapped(wait), (x, y)\n"
     )
-    line = [sys.executable, "-m", "fathometer", "preflight", f"{user_file(text)}:target"]
-    # A shell that starts tests in the background has them ignore SIGINT, and a child inherits that.
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    process = started("preflight", f"{user_file(text)}:target")
     assert process.stderr is not None
     assert process.stderr.readline() == "waiting\n"
     time.sleep(0.2)
@@ -65,6 +62,30 @@ def test_a_real_ctrl_c_says_one_line(user_file: Callable[..., Path]) -> None:
     out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out, err) == (130, "", "Stopped. Nothing was changed.\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_full_size_says_one_line() -> None:
+    """A SIGINT while 175 billion parameters pass ends the process with 130 and no traceback."""
+    process = started("preflight", "gpt3-175b", "--full-size")
+    assert process.stderr is not None
+    while "block" not in (line := process.stderr.readline()):
+        assert line, "it ended before a block had passed"
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "Stopped. Nothing was changed."
+    assert "Traceback" not in err
+
+
+def started(*arguments: str) -> "subprocess.Popen[str]":
+    """Start the command line as a process that hears SIGINT."""
+    # A shell that starts tests in the background has them ignore SIGINT, and a child inherits that.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    line = [sys.executable, "-m", "fathometer", *arguments]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
 
 
 def test_a_fault_of_ours_does_not_read_as_a_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

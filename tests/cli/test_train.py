@@ -9,6 +9,7 @@ import pytest
 
 from fathometer.records import Record
 from fathometer.runs import keeping
+from fathometer.sinks import read_run_record
 
 FILE = """
 folder = "FOLDER/run"
@@ -100,3 +101,50 @@ def test_another_run_in_the_folder_is_refused(file: Path, run: Command) -> None:
     assert result.code == 2
     assert "`training.learning_rate` is 0.001 there and 0.5 here" in result.err
     assert (file.parent / "run" / "run.toml").read_bytes() == before
+
+
+def test_a_section_watch_has_every_layer_watched(file: Path, run: Command) -> None:
+    """A run whose file has [watch] is kept with its measured steps, trains the same, and can be followed."""
+    plain = Record.from_dict(json.loads(run("train", file, "--json").out))
+    table = file.read_text(encoding="utf-8").replace("/run", "/watched") + "[watch]\nevery = 10\n"
+    file.write_text(table, encoding="utf-8")
+
+    watched = Record.from_dict(json.loads(run("train", file, "--json").out))
+    followed = run("follow", file.parent / "watched", "--once", "--json")
+
+    assert watched.losses == plain.losses
+    assert json.loads(followed.out)["last"]["step"] == 30
+
+
+@pytest.mark.parametrize(
+    "line", ["evry = 10", 'price = "cheap"', 'every = "often"', 'stop_on = ["x"]', 'budget = "x"', "layers = 3"]
+)
+def test_a_wrong_wish_of_watch_is_told_before_the_first_step(file: Path, run: Command, line: str) -> None:
+    """A wrong name or value in [watch] is an error with its mend, and no step is taken."""
+    file.write_text(file.read_text(encoding="utf-8") + f"[watch]\n{line}\n", encoding="utf-8")
+
+    result = run("train", file)
+
+    assert result.code == 2
+    assert result.err.count("\n") <= 2
+    assert not (file.parent / "run" / "log.jsonl").exists() or not (file.parent / "run" / "log.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_watched_run_that_goes_on_counts_on(file: Path, run: Command) -> None:
+    """A record that two processes wrote reads as one: what was done again after the checkpoint is not shown twice."""
+    table = file.read_text(encoding="utf-8").replace("steps = 30", "steps = 30\nsave_every = 10") + "[watch]\nevery = 5\n"
+    file.write_text(table, encoding="utf-8")
+    run("train", file)
+    folder = file.parent / "run"
+    (folder / "record.json").unlink()
+    newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
+    for path in sorted(newest.rglob("*")):
+        path.unlink()
+    newest.rmdir()
+
+    again = run("train", file)
+    record = read_run_record(folder)
+
+    assert again.code == 0
+    assert [row["step"] for row in record.rows] == [1, 5, 10, 15, 20, 25, 30]
+    assert [step for step, _ in record.losses] == list(range(1, 31))

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 # A floor of the house begins at the row of the import contract that holds this room.
 FLOOR_BEGINS = {
     "cli": "7 door",
-    "demo": "6 pages",
+    "lab": "6 pages",
     "integrations": "5 questions",
     "runs": "4 runs",
     "networks": "3 bench",
@@ -131,6 +131,41 @@ def peers_table(root: Path = ROOT) -> str:
     return "\n".join(lines)
 
 
+def levels_table(root: Path = ROOT) -> str:
+    """Return where each level of the ground truth is learned, beside its controls."""
+    names = ("", "level", "expected layer", "untrained twin", "best layer reads", "untrained", "shuffled labels", "guessing")
+    lines = [f"| {' | '.join((*names, 'before the next'))} |", "|" + "---|" * (len(names) + 1)]
+    for row in rows_of("features", root):
+        own, twin = (_layer([row[f"{prefix}{key}"] for key in ("layer", "low", "high")]) for prefix in ("", "untrained_"))
+        shares = [f"{sum(row[key]) / len(row[key]):.0%}" for key in ("accuracy", "untrained_accuracy")]
+        shares += [f"{row[key]:.0%}" for key in ("shuffled", "guessing")]
+        following = {None: "–", "before": "yes", "after": "**no**"}.get(row["to_next"], row["to_next"])
+        lines.append(f"| {row['network']} | {row['level']} | {own} | {twin} | {' | '.join(shares)} | {following} |")
+    return "\n".join(lines)
+
+
+def _layer(place: list[float | None]) -> str:
+    if place[0] is None:
+        return "not learned"
+    return "{:.1f} ({:.1f} to {:.1f})".format(*place)
+
+
+def dropped_table(root: Path = ROOT) -> str:
+    """Return the loss of the 24-block transformer without some blocks, chosen or at random, before and after healing."""
+    names = ("blocks dropped", "chosen", "random", "random less chosen", "chosen, healed", "random, healed", "difference")
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    for row in rows_of("blocks", root):
+        random = sum(row["random"]) / len(row["random"])
+        cells = [f"{row['chosen']:.3f}", f"{random:.3f}", f"{row['low']:.3f} to {row['high']:.3f}" if row["dropped"] else "–"]
+        if row["healed"] is None:
+            cells += ["–"] * 3
+        else:
+            healed = sum(row["random_healed"]) / len(row["random_healed"])
+            cells += [f"{row['healed']:.3f}", f"{healed:.3f}", f"{row['healed_low']:.3f} to {row['healed_high']:.3f}"]
+        lines.append(f"| {row['dropped']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 # A new table is one function, one line here, and its two markers in the README.
 TABLES: dict[str, Callable[[], str]] = {
     "rooms": rooms_table,
@@ -139,6 +174,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "trained": trained_table,
     "mend": mend_table,
     "peers": peers_table,
+    "levels": levels_table,
+    "dropped": dropped_table,
 }
 
 

@@ -34,7 +34,7 @@ def test_importing_is_light(code: str) -> None:
     assert heavy_after(code) == []
 
 
-@pytest.mark.parametrize("verb", [None, "demo", "preflight", "mend", "train", "follow", "presets"])
+@pytest.mark.parametrize("verb", [None, "demo", "preflight", "mend", "train", "follow", "plan", "lab", "presets"])
 def test_help_is_light(verb: str | None) -> None:
     """`--help` of the command and of each verb shows the usage and imports nothing heavy."""
     arguments = '"--help"' if verb is None else f'"{verb}", "--help"'

@@ -25,8 +25,8 @@ def licence_of(name: str) -> str:
     """Return what a package says of its licence: the expression, the classifiers, or the first line of the text."""
     facts = metadata(name)
     classifiers = [text for text in facts.get_all("Classifier", []) if text.startswith("License")]
-    # `in` first: the backport of importlib.metadata, which Dask loads, raises for a key that is not there.
-    stated, text = (facts[key] if key in facts else "" for key in ("License-Expression", "License"))
+    # `get`: the backport of importlib.metadata, which Dask loads, raises for a key that is not there.
+    stated, text = (facts.get(key, "") for key in ("License-Expression", "License"))
     return stated or "; ".join(classifiers) or text.partition("\n")[0]
 
 

@@ -1,6 +1,8 @@
-"""What the tests of planted faults share: the verdict on three strengths of one fault."""
+"""What tests of laws share: the verdict on three strengths of one fault, and where public results lie."""
 
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +31,21 @@ def named_and_graded() -> Callable[[Iterable[Preflight], tuple[str, ...]], None]
 def silent() -> Callable[[Preflight], bool]:
     """Return what says whether a network was found healthy, with nothing above a note."""
     return lambda check: check.verdict == "healthy" and all(finding.severity == "note" for finding in check.findings)
+
+
+@pytest.fixture
+def public_data() -> Callable[[str], Path]:
+    """Return what finds a file of public results, which are not ours to copy; the test is skipped where there is none.
+
+    They lie in FATHOMETER_DATA, or in a folder `shared/data` beside one of the folders that this is in.
+    """
+    named = os.environ.get("FATHOMETER_DATA")
+    homes = [Path(named)] if named else [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
+
+    def find(name: str) -> Path:
+        found = next((home / name for home in homes if (home / name).exists()), None)
+        if found is None:
+            pytest.skip(f"{name} is not here: say where with FATHOMETER_DATA")
+        return found
+
+    return find

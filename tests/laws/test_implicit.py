@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from benchmarks.permutations import p_value
 from torch import nn
 
 import fathometer.implicit.matrix as matrix_module
@@ -16,7 +17,7 @@ from fathometer.instruments import find_depth_points, sound, trace_of
 from fathometer.networks import build
 from fathometer.spec import Mlp, Spec, Transformer
 
-SEEDS, PERMUTATIONS, ALPHA = 40, 2000, 0.01
+SEEDS, ALPHA = 40, 0.01
 SMALL = {"depth": 2, "width": 32, "vocabulary": 40, "context": 8, "heads": 4}
 NETWORKS: dict[str, Spec] = {
     "GPT, tied": Transformer(**SMALL),
@@ -95,24 +96,6 @@ def over_seeds(measured: Callable[[Spec, int], Statistics], spec: Spec, first: i
     """Return a table (seed × number) for each statistic."""
     runs = [measured(spec, first + seed) for seed in range(count)]
     return {name: np.array([run[name] for run in runs]) for name in runs[0]}
-
-
-def p_value(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the share of permutations with as large a max-|z| over the columns as the two samples show."""
-    both, count = np.concatenate([one, other]), len(one)
-    both = (both - both.mean(axis=0))[:, both.std(axis=0) > 0]
-    rng = np.random.default_rng(0)
-    orders = np.array([np.arange(len(both)), *(rng.permutation(len(both)) for _ in range(PERMUTATIONS))])
-    is_first = (orders < count).astype(float)  # (permutation, run): the first row is how it was
-    firsts, seconds = (_mean_and_variance(both, weights) for weights in (is_first, 1 - is_first))
-    largest = (np.abs(firsts[0] - seconds[0]) / np.sqrt((firsts[1] + seconds[1]) / count)).max(axis=1)
-    return float(np.mean(largest[1:] >= largest[0]))
-
-
-def _mean_and_variance(both: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    count = weights.sum(axis=1, keepdims=True)
-    mean = weights @ both / count
-    return mean, (weights @ both**2 / count - mean**2) * count / (count - 1)
 
 
 @pytest.mark.parametrize("name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS])

@@ -109,6 +109,29 @@ def test_the_result_is_plain_numbers() -> None:
     assert json.loads(json.dumps(found.to_dict()))["accuracy"] == list(found.accuracy)
 
 
+def test_a_control_by_type_is_learned_by_heart_where_types_are_seen() -> None:
+    """Random labels of types can be read where the type is in the layer, shuffled ones nowhere (Hewitt & Liang 2019)."""
+    types = torch.arange(400) % 20
+    inputs = torch.nn.functional.one_hot(types, 64).float() + 0.01 * torch.randn(
+        400, 64, generator=torch.Generator().manual_seed(0)
+    )
+    labels = torch.randint(0, 2, (400,), generator=torch.Generator().manual_seed(1))
+    by_type, shuffled = (probe(build("mlp-5"), inputs, labels, types=given).control[0] for given in (types, None))
+
+    assert by_type > 0.95
+    assert shuffled < 0.68  # 100 samples of two classes: 3.5 standard deviations
+
+
+def test_with_folds_each_sample_is_held_out_once() -> None:
+    """Cross-validated, all samples judge."""
+    inputs = torch.randn(90, 64, generator=torch.Generator().manual_seed(0))
+    found = probe(build("mlp-5"), inputs, (inputs[:, 0] > 0).long(), folds=3, kind="ridge")
+
+    assert (found.num_train, found.num_held_out) == (60, 90)
+    assert found.right.shape == (6, 90)
+    assert sorted(found.groups.tolist()) == list(range(90))
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

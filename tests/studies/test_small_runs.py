@@ -38,6 +38,25 @@ TINY: dict[str, dict[str, Any]] = {
     "trainability": {"depths": (2, 5), "weight_variances": (1.0, 1.76), "width": 8, "steps": 2, "rates": (0.01, 0.1)},
     "residual": {"depth": 3, "width": 8, "steps": 2, "rates": (0.01,), "starts": ("he",), "seeds": (0, 1)},
     "clipping": {"depth": 3, "steps": 2, "rates": (0.01, 0.1), "seeds": (0,)},
+    "transfer": {
+        "depths": (1, 2),
+        "widths": (8, 16),
+        "base_depth": 1,
+        "base_width": 8,
+        "octaves": (-8.0, -6.0),
+        "seeds": (0, 1),
+        "steps": 2,
+    },
+    "scaling": {
+        "ladder": ("1x16", "2x16", "1x32"),
+        "tokens": (1024, 2048, 4096),
+        "held_out": "2x32",
+        "held_out_tokens": 5120,
+        "context": 16,
+        "batch_size": 64,
+        "starts": 20,
+        "resamples": 20,
+    },
 }
 
 

@@ -9,7 +9,10 @@ import tyro
 from fathometer import json_text
 from fathometer.cli.demo import demo
 from fathometer.cli.follow import follow
+from fathometer.cli.lab import lab
+from fathometer.cli.look import look
 from fathometer.cli.mend import mend
+from fathometer.cli.plan import plan
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
 from fathometer.cli.study import study
@@ -22,7 +25,10 @@ COMMANDS = {
     "mend": mend,
     "train": train,
     "follow": follow,
+    "lab": lab,
     "study": study,
+    "plan": plan,
+    "look": look,
     "presets": presets,
 }
 READER_GONE = 141  # as a shell says it: 128 + SIGPIPE

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fathometer.records import Record
 
 STYLES = {"healthy": "bold green", "at risk": "bold yellow", "will not train": "bold red", "unknown": "bold magenta"}
-OUTCOMES = {"proved": "green", "did not help": "yellow", "not tried": "dim"}
+OUTCOMES = {"proved": "green", "helped less": "yellow", "did not help": "yellow", "not tried": "dim"}
 
 
 def show_preflight(check: "Preflight", written: Sequence[Path] = (), console: Console | None = None) -> None:
@@ -45,8 +45,8 @@ def show_fix(fix: "Fix", written: Sequence[Path] = (), console: Console | None =
     _show_written(console, written)
 
 
-def show_record(record: "Record", folder: Path, console: Console | None = None) -> None:
-    """Print what came of a run, and where it is kept."""
+def show_record(record: "Record", folder: Path, alerts: Sequence[str] = (), console: Console | None = None) -> None:
+    """Print what came of a run, what its watch told, and where it is kept."""
     console = _console(console)
     time, steps = timedelta(seconds=round(record.seconds)), len(record.losses)
     losses = f"loss {record.losses[0]:.3g} → {record.losses[-1]:.3g}" if steps else "no step was taken"
@@ -54,8 +54,13 @@ def show_record(record: "Record", folder: Path, console: Console | None = None) 
         what = record.status.removeprefix("stopped: ")
         where = f", first in {record.stopped_in}" if record.stopped_in else ""
         console.print(Text(f"Stopped before step {record.stopped_at:,}: the {what}{where}.", style="bold red"))
-    else:
+    elif record.status == "finished":
         console.print(Text(f"Trained {steps:,} steps in {time}: {losses}{_held_out(record)}.", style="bold green"))
+    else:
+        said = f"Stopped after step {steps:,}, as an alert of its watch asks: {losses}{_held_out(record)}."
+        console.print(Text(said, style="bold yellow"))
+    for alert in alerts:
+        console.print(Text(alert, style="yellow"))
     console.print(f"Kept in {folder}")
 
 

@@ -21,7 +21,7 @@ def study(
 ) -> int:
     """Ask one question about depth of many networks, and write a report.
 
-    power-of-depth, depth-or-width, degradation, trainability, residual or clipping.
+    power-of-depth, depth-or-width, degradation, trainability, residual, clipping, transfer or scaling.
 
     Every finished cell is kept in the folder at once, and none is measured twice: the same command goes on after a stop, and a
     larger grid measures what is new.

@@ -1,10 +1,18 @@
 """`fathometer train`: a run as a file, that goes on where it stood."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from fathometer.diagnosis import Watch
+    from fathometer.runs import RunFile
+    from fathometer.runs.run import Watching
+    from fathometer.training import Course
 
 Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SECTION.KEY=VALUE")]
 
@@ -17,9 +25,10 @@ def train(
 ) -> int:
     """Train a network as a file says, and go on where it stood when it was stopped.
 
-    The file has sections [network], [data] and [training], and at the top seed, folder and device. The folder holds the
-    resolved file, a log with a line for each step, checkpoints and the record. On several processes: torchrun -m fathometer
-    train RUN.toml.
+    The file has sections [network], [data] and [training], and at the top seed, folder and device. With a section [watch]
+    (every, price, budget, layers, stop_on; it may be empty) every layer is watched: fathometer follow FOLDER shows it. The
+    folder holds the resolved file, a log with a line for each step, checkpoints and the record. On several processes:
+    torchrun -m fathometer train RUN.toml.
 
     Exit code: 0 finished, 1 stopped by a loss or gradient that is not finite, 2 error, 130 stopped from outside.
 
@@ -35,14 +44,31 @@ def train(
     from fathometer.training.parallel import joined
 
     with joined() as is_first:
-        asked = read_run(run, set)
+        asked, alerts = read_run(run, set), list[str]()
         try:
-            record = train_file(asked, resume=resume, silent=json).record
+            record = train_file(asked, resume=resume, silent=json, watching=_watching(asked, alerts)).record
         except KeyboardInterrupt:
             print("Stopped. The same command goes on from the latest checkpoint.", file=sys.stderr)
             return 130
         if is_first and json:
             print(dump(record.to_dict()))
         elif is_first:
-            show_record(record, asked.folder)
+            show_record(record, asked.folder, alerts)
     return 0 if record.stopped_at is None else 1
+
+
+def _watching(asked: "RunFile", alerts: list[str]) -> "Watching | None":
+    """Return what watches the run as its file asks, and leaves its alerts in a list; None where it asks for nothing."""
+    wishes = asked.watch
+    if wishes is None:
+        return None
+
+    @contextmanager
+    def watched(course: "Course") -> "Iterator[Watch]":
+        from fathometer.diagnosis import watch
+
+        with watch(course.model, course.optimizer, record=asked.folder, **wishes).after(course.step) as seen:
+            yield seen
+        alerts.extend(map(str, seen.alerts))
+
+    return watched

@@ -2,6 +2,7 @@
 
 from fathometer.data.batches import Batches, in_order
 from fathometer.data.catalogue import DATASETS, check_options, find_dataset
+from fathometer.data.code import Code, write_code
 from fathometer.data.columns import Column, Converted
 from fathometer.data.dataset import Dataset, Samples, Stream
 from fathometer.data.digits import Digits, digits
@@ -15,6 +16,7 @@ from fathometer.data.text import text
 __all__ = [
     "DATASETS",
     "Batches",
+    "Code",
     "Column",
     "Converted",
     "Dataset",
@@ -40,5 +42,6 @@ __all__ = [
     "scenes",
     "tent",
     "text",
+    "write_code",
     "write_language",
 ]

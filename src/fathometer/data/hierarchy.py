@@ -139,7 +139,7 @@ def hierarchy(
         **({"vocabulary": symbols, "context": rules.length} if form == "tokens" else {}),
         "sha256": content_hash([inputs, targets]),
     }
-    convert = None if form == "tokens" else partial(_one_hot, symbols=symbols)
+    convert = None if form == "tokens" else partial(one_hot, symbols=symbols)
     tensors = torch.from_numpy(inputs), torch.from_numpy(targets)
     return in_two_parts("hierarchy", facts, *tensors, train=train, convert=convert)
 
@@ -173,7 +173,7 @@ def _codes(tuples: Int64[np.ndarray, "*any branching"], symbols: int) -> Int64[n
     return tuples @ symbols ** np.arange(tuples.shape[-1])[::-1]
 
 
-def _one_hot(inputs: Int64[Tensor, "batch position"], symbols: int) -> Float32[Tensor, "batch unit"]:
+def one_hot(inputs: Int64[Tensor, "batch position"], symbols: int) -> Float32[Tensor, "batch unit"]:
     hot = nn.functional.one_hot(inputs, symbols).float()
     return ((hot - 1 / symbols) / (1 / symbols * (1 - 1 / symbols)) ** 0.5).flatten(1)
 

@@ -94,8 +94,12 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def scenes(*, samples: int = 4096, size: int = 32, clutter: int = 3, noise: float = 0.1, seed: int = 0) -> Samples:
+def scenes(
+    *, samples: int = 4096, size: int = 32, clutter: int = 3, noise: float = 0.1, textured: bool = False, seed: int = 0
+) -> Samples:
     """Return drawn scenes and the object in each; a quarter as many more are held out.
+
+    `textured`: a class for each object in each texture, so that there is a reason to tell textures apart.
 
     Inputs `(batch, 3, size, size)` of mean 0 and std 1. `clutter` loose parts lie about; `noise` is the largest change of a
     pixel, where full contrast is 1.
@@ -104,13 +108,17 @@ def scenes(*, samples: int = 4096, size: int = 32, clutter: int = 3, noise: floa
         raise DataError(f"`samples` is {samples}", "It must be at least 1", "Try 4096")
     drawn = draw_scenes(samples + max(1, samples // 4), size=size, clutter=clutter, noise=noise, seed=seed)
     stored = torch.from_numpy(drawn.images)
+    names, classes = list(OBJECTS), drawn.objects
+    if textured:
+        names = [f"{name}, {look}" for name in OBJECTS for look in TEXTURES]
+        classes = drawn.objects * len(TEXTURES) + drawn.maps["texture"].reshape(len(drawn.objects), -1).max(1) - 1
     facts = {
-        "classes": len(OBJECTS),
-        "class_names": list(OBJECTS),
+        "classes": len(names),
+        "class_names": names,
         "shape": list(stored.shape[1:]),
-        "sha256": content_hash([drawn.images, drawn.objects]),
+        "sha256": content_hash([drawn.images, classes]),
     }
-    targets = torch.from_numpy(drawn.objects)
+    targets = torch.from_numpy(classes)
     return in_two_parts("scenes", facts, stored, targets, train=samples, convert=standardize(stored[:samples]))
 
 

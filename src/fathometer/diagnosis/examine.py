@@ -1,6 +1,6 @@
 """Measure any module once, and change nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from fathometer.instruments import (
     sound,
     unchanged,
 )
+from fathometer.instruments.depth_points import Layers
 
 LOOK_AHEAD_STEPS, LOOK_AHEAD_RATE = 2, 1e-3
 _MEASURED = (
@@ -57,7 +58,7 @@ class Examination:
     feeds: Feeds = frozenset()
 
 
-def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layers: Iterable[str] | None = None) -> Examination:
+def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layers: Layers = None) -> Examination:
     """Measure a case by depth in at most four forward and backward passes, and leave everything as it was.
 
     The first pass, without gradients, finds the depth points; the second measures. Where no gradient arrives because a

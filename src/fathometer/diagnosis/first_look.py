@@ -1,6 +1,5 @@
 """The first pass: which modules ran, in which order, and what fed what."""
 
-from collections.abc import Iterable
 from typing import Any
 from weakref import ref
 
@@ -10,11 +9,12 @@ from torch import Tensor
 from fathometer.diagnosis.admission import check_inputs_kept
 from fathometer.diagnosis.case import Case
 from fathometer.instruments import Call, DepthPoints, Recorder, find_depth_points, listen, seed_generators, step_by_step
+from fathometer.instruments.depth_points import Layers
 
 Feeds = frozenset[tuple[str, str]]
 
 
-def first_look(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, Feeds, Any]:
+def first_look(case: Case, layers: Layers) -> tuple[DepthPoints, Feeds, Any]:
     """Call the model once without gradients; return its depth points, what feeds what, and its output.
 
     "What feeds what" are pairs of names: the one's output, untouched, is an input of the other.

@@ -19,6 +19,7 @@ from fathometer.diagnosis.full_size.asking import FullSize, at_full_size, is_too
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, RecordError, kind_of, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
+from fathometer.instruments.depth_points import Layers
 from fathometer.records import check_schema, read_json
 from fathometer.spec import Spec, preset
 
@@ -122,7 +123,7 @@ def preflight(
     *,
     loss_fn: LossFunction | None = None,
     optimizer: torch.optim.Optimizer | None = None,
-    layers: Iterable[str] | str | None = None,
+    layers: Layers = None,
     ignore: Iterable[str] | str = (),
     thorough: bool | None = None,
     seed: int = 0,
@@ -151,7 +152,7 @@ def preflight(
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
         _check_optimizer(optimizer, case.model)
-    examination = examine(case, optimizer=optimizer, layers=[layers] if isinstance(layers, str) else layers)
+    examination = examine(case, optimizer=optimizer, layers=layers)
     forecast = forecast_for(case, examination)
     evidence = Evidence(without_readout(examination.profile), forecast)
     if examination.broken is not None:

@@ -10,6 +10,7 @@ from fathometer.contract import unwrapped
 from fathometer.diagnosis.watch_cost import CostMeter
 from fathometer.diagnosis.watch_run import Watch
 from fathometer.errors import ModelError, kind_of
+from fathometer.instruments.depth_points import Layers
 from fathometer.instruments.recorder import StepRecorder
 from fathometer.instruments.recorder_price import price_of
 from fathometer.instruments.recorder_schedule import Schedule, schedule_of
@@ -24,7 +25,7 @@ def watch(
     every: int | str | Schedule = 50,
     price: str = "standard",
     budget: float | None = None,
-    layers: Iterable[str] | str | None = None,
+    layers: Layers = None,
     record: Any = None,
     stop_on: Iterable[str] = (),
 ) -> Watch:
@@ -54,8 +55,7 @@ def watch(
         raise ModelError(f"The model is {kind_of(model)}", "It must be an nn.Module", "Pass the module that is trained")
     optimizers = _listed(optimizer)
     _check_optimizers(model, optimizers)
-    patterns = [layers] if isinstance(layers, str) else layers
-    recorder = StepRecorder(model, optimizers, price_of(price), patterns)
+    recorder = StepRecorder(model, optimizers, price_of(price), layers)
     return Watch(recorder, CostMeter(schedule_of(every), budget), record, stop_on)
 
 

@@ -43,7 +43,7 @@ class CostMeter:
     """
 
     def __init__(self, schedule: Schedule, budget: float | None) -> None:
-        if budget is not None and not 0 < budget < 1:
+        if budget is not None and not (isinstance(budget, float) and 0 < budget < 1):
             raise SpecError(f"`budget` is {budget!r}", "It is a share of all time, between 0 and 1", "Try budget=0.01")
         self.schedule, self.budget = schedule, budget
         self.measured, self.steps, self.last = 0, 0, 0

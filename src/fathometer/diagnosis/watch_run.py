@@ -38,7 +38,7 @@ class Watch:
         self.loss_fn: LossFunction | None = None
         self.alerts: list[Alert] = []
         self.judge, self.flight = RunJudge(), FlightRecorder(folder)
-        self.steps = 0
+        self.steps = self._first = 0
         self._mailbox, self._batches = Mailbox(), BatchHistory()
         self._losses: list[tuple[int, float]] = []  # since the last row
         self._unread: list[tuple[int, float]] = []  # of several processes, until they are averaged
@@ -47,6 +47,11 @@ class Watch:
         self._late = 0.0  # seconds that reading the last step took, after it was told
         self.is_open = self._is_waiting = False
         self._close_until = 0
+
+    def after(self, step: int) -> "Watch":
+        """Return the same, to count on from a step: for a run that goes on from a checkpoint."""
+        self.steps = self._first = step
+        return self
 
     def __enter__(self) -> "Watch":
         model = self.recorder.inner
@@ -59,7 +64,8 @@ class Watch:
         vars(model)[MARK] = True
         self.is_open = True
         if self.recorder.ranks.is_first:
-            self.sink.begin({"model": type(model).__name__, "price": self.recorder.price.name, "budget": self.meter.budget})
+            price, budget = self.recorder.price.name, self.meter.budget
+            self.sink.begin({"model": type(model).__name__, "price": price, "budget": budget, "after_step": self._first})
         self._prepare()
         return self
 

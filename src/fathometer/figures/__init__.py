@@ -2,10 +2,12 @@
 
 from fathometer.figures.bands import band_chart
 from fathometer.figures.beside import beside
+from fathometer.figures.by_depth import by_depth_chart
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
 from fathometer.figures.heat import heat_chart
 from fathometer.figures.heatmap import heat_colour, heat_levels, heat_text
+from fathometer.figures.levels import LevelRow, level_chart
 from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
@@ -14,13 +16,16 @@ from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
 __all__ = [
+    "LevelRow",
     "band_chart",
     "beside",
+    "by_depth_chart",
     "depth_chart",
     "heat_chart",
     "heat_colour",
     "heat_levels",
     "heat_text",
+    "level_chart",
     "loss_chart",
     "number_text",
     "probe_chart",

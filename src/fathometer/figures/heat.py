@@ -24,22 +24,25 @@ def heat_chart(
     value: str,
     curves: Sequence[Curve] = (),
     percent: bool = False,
+    ends: tuple[float, float] | None = None,
 ) -> alt.LayerChart:
     """Draw a value over a grid of x and y as coloured cells, and labelled curves over them, at most two.
 
     `axes` are the titles of x and y. A cell reaches half-way to its neighbours; None leaves it empty. Curves end where the
-    grid does.
+    grid does. `ends` are the values of the first and the last colour, by default the least and the largest.
     """
     widths, heights = (_reach(values) for values in ([x for x, _, _ in places], [y for _, y, _ in places]))
     rows = [_row(*place, widths, heights, percent) for place in places if place[2] is not None]
     (left, right), (low, high) = (
         (min(a for a, _ in reach.values()), max(b for _, b in reach.values())) for reach in (widths, heights)
     )
-    x = alt.X("x", type="quantitative", title=axes[0], scale=alt.Scale(domain=[left, right], nice=False, zero=False))
-    y = alt.Y("y", type="quantitative", title=axes[1], scale=alt.Scale(domain=[low, high], nice=False, zero=False))
+    frame = [alt.Scale(domain=[first, last], nice=False, zero=False) for first, last in ((left, right), (low, high))]
+    x = alt.X("x", type="quantitative", title=axes[0], scale=frame[0], axis=_ticks(widths))
+    y = alt.Y("y", type="quantitative", title=axes[1], scale=frame[1], axis=_ticks(heights))
     look = alt.Legend(format="%" if percent else ".3~g", gradientLength=180, gradientThickness=8, title=value, titleFontSize=11)
-    ends = [0, 1] if percent else [min((row["value"] for row in rows), default=0), max((row["value"] for row in rows), default=1)]
-    colour = alt.Color("value", type="quantitative", scale=alt.Scale(scheme=SCHEME, domain=ends), legend=look)
+    values = [row["value"] for row in rows]
+    ends = ends or ((0, 1) if percent else (min(values, default=0), max(values, default=1)))
+    colour = alt.Color("value", type="quantitative", scale=alt.Scale(scheme=SCHEME, domain=list(ends)), legend=look)
     edge = alt.Stroke("value", type="quantitative", scale=colour["scale"], legend=None)  # no seams between cells
     tips = [alt.Tooltip("words", type="nominal", title=name) for name in (value,)]
     tips = [alt.Tooltip("at_x", type="nominal", title=axes[0]), alt.Tooltip("at_y", type="nominal", title=axes[1]), *tips]
@@ -51,6 +54,11 @@ def heat_chart(
     drawn = [layer for number, curve in enumerate(curves) for layer in _curve(curve, number, (left, right, low, high))]
     chart = finished(alt.layer(cells, *drawn), title, subtitle, _describe(title, axes, rows, curves, percent))
     return chart.properties(height=HEIGHT)
+
+
+def _ticks(reach: dict[float, tuple[float, float]]) -> alt.Axis:
+    """Return an axis without halves where all values are whole."""
+    return alt.Axis(tickMinStep=1) if all(value == int(value) for value in reach) else alt.Axis()
 
 
 def _reach(values: Sequence[float]) -> dict[float, tuple[float, float]]:

@@ -101,6 +101,7 @@ def _legend(colour: dict[str, str]) -> dict[str, Any]:
         "orient": "top",
         "direction": "horizontal",
         "title": None,
+        "titleColor": colour["muted"],
         "labelColor": colour["text"],
         "labelFontSize": 11,
         "labelLimit": 260,

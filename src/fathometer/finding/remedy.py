@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Outcome = Literal["proved", "did not help", "not tried"]  # what came of trying a remedy
+Outcome = Literal["proved", "helped less", "did not help", "not tried"]  # what came of trying a remedy
 
 
 @dataclass(frozen=True)

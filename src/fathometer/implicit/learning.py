@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]  # of a gradient rowsᵀ columns: rows `(vector, rows)` or numbers of rows `(vector,)`, and columns
-TILE = 2**21  # entries of an update of Adam that are there at once
+TILES = {"cpu": 2**17}  # entries of an update of Adam that are there at once: within a cache it is three times as fast
+TILE = 2**24  # on any other device
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Learned:
             yield from ((-self.rule.rate * self.rate_multiplier * momentum, pair) for pair in pairs)
 
     def _tiles(self, like: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        height = max(1, TILE // self.shape[1])
+        height = max(1, TILES.get(like.device.type, TILE) // self.shape[1])
         for start in range(0, self.shape[0], height):
             some = slice(start, min(start + height, self.shape[0]))
             parts = [[_cut(pair, some) for pair in pairs] for pairs in self.gradients]

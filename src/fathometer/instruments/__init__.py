@@ -15,7 +15,7 @@ from fathometer.instruments.recurrent import step_by_step
 from fathometer.instruments.shattering import Shattering, gradient_reach
 from fathometer.instruments.sounded import Sounding
 from fathometer.instruments.sounding import sound
-from fathometer.instruments.taps import Call, Ear, listen
+from fathometer.instruments.taps import Call, Ear, listen, rewriting
 from fathometer.instruments.trace import Recorder, Step, trace_of
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "loss_curvature",
     "pieces_on_line",
     "regions_on_plane",
+    "rewriting",
     "second_moment",
     "seed_generators",
     "seeded",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
@@ -15,6 +16,7 @@ from fathometer.instruments.stacks import Block, Stacks
 from fathometer.instruments.trace import Step
 
 Trace = Sequence[tuple[str, int] | Step]
+Layers = Iterable[str] | str | None  # names or patterns of depth points
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class DepthPoints:
         return tuple(name for name in held if not is_inside(name, members))
 
 
-def find_depth_points(model: nn.Module, trace: Trace, layers: Iterable[str] | None = None) -> DepthPoints:
+def find_depth_points(model: nn.Module, trace: Trace, layers: Layers = None) -> DepthPoints:
     """Return the depth points of a module from one recorded forward pass.
 
     `trace` holds, in the order in which modules finish, (module name, index of the call) or better the steps of `trace_of`,
@@ -101,7 +103,7 @@ def find_depth_points(model: nn.Module, trace: Trace, layers: Iterable[str] | No
     """
     steps = [entry if isinstance(entry, Step) else Step(*entry) for entry in trace]
     if layers is not None:
-        return _chosen(model, steps, [layers] if isinstance(layers, str) else list(layers))
+        return _chosen(model, steps, list(layers) if isinstance(layers, list | tuple | set) else [layers])
     modules = dict(model.named_modules())
     stacks = Stacks(model, [step for step in steps if step.name in modules])
     in_time = Counter(_home(step.name) for step in steps if _is_step(step.name))
@@ -116,7 +118,7 @@ def find_depth_points(model: nn.Module, trace: Trace, layers: Iterable[str] | No
     return DepthPoints(_through_time(_layers(modules, stacks.layers, steps), steps), "layers")
 
 
-def _chosen(model: nn.Module, steps: Sequence[Step], patterns: list[str]) -> DepthPoints:
+def _chosen(model: nn.Module, steps: Sequence[Step], patterns: list[Any]) -> DepthPoints:
     """Return the calls that the patterns name, in the order in which they end: what is inside a block comes before it."""
     if not patterns or not all(isinstance(pattern, str) and pattern for pattern in patterns):
         raise ModelError(f"`layers` is {patterns!r}", "It holds names of modules, or patterns", 'Try layers=["encoder.*"]')

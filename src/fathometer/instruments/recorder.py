@@ -1,7 +1,7 @@
 """Statistics during training: nothing between measured steps."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fathometer.contract import unwrapped
-from fathometer.instruments.depth_points import DepthPoints, find_depth_points
+from fathometer.instruments.depth_points import DepthPoints, Layers, find_depth_points
 from fathometer.instruments.recorder_counting import columns_of, count
 from fathometer.instruments.recorder_listener import RecorderListener
 from fathometer.instruments.recorder_parameters import ParameterSamples
@@ -35,7 +35,7 @@ class StepRecorder:
         model: nn.Module,
         optimizers: Sequence[torch.optim.Optimizer],
         price: Price,
-        layers: Iterable[str] | None = None,
+        layers: Layers = None,
     ) -> None:
         self.inner, self.optimizers, self.price, self.layers = unwrapped(model), optimizers, price, layers
         self.ranks = Ranks(model)

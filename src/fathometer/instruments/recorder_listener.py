@@ -120,7 +120,9 @@ class RecorderListener:
         if tensor is None:
             return
         with torch._C.DisableTorchFunction():  # no ear needs to hear this
-            if tensor.numel() <= SMALL and slot not in self.overwritten and tensor.dtype != HALF:
+            # Where all are taken, once, keeping them and their gradients would be the most memory that the run ever holds.
+            is_kept = self.wanted is not None and tensor.numel() <= SMALL and tensor.dtype != HALF
+            if is_kept and slot not in self.overwritten:
                 self._kept.append((slot, tensor, tensor._version))
             else:
                 self._take(slot, tensor)

@@ -124,6 +124,33 @@ def around_modules(
 
 
 @contextmanager
+def rewriting(
+    model: nn.Module, on_enter: Mapping[str, Callable[[Any], None]], rewrite: Mapping[str, Callable[[Any], Any]]
+) -> Iterator[None]:
+    """Let, inside a `with` block, what some modules answer be replaced by what `rewrite` makes of it.
+
+    `on_enter` gets the inputs of a module, those passed by name last, before it runs.
+    """
+    modules, handles = dict(model.named_modules()), list[RemovableHandle]()
+
+    def enter_hook(tell: Callable[[Any], None]) -> Callable[..., None]:
+        return lambda module, args, kwargs: tell((*args, *kwargs.values()))
+
+    def leave_hook(change: Callable[[Any], Any]) -> Callable[..., Any]:
+        return lambda module, args, output: change(output)
+
+    try:
+        handles += [
+            modules[name].register_forward_pre_hook(enter_hook(tell), with_kwargs=True) for name, tell in on_enter.items()
+        ]
+        handles += [modules[name].register_forward_hook(leave_hook(change)) for name, change in rewrite.items()]
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
 def around_step(
     optimizer: torch.optim.Optimizer,
     before: Callable[[torch.optim.Optimizer], None],

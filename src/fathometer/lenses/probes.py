@@ -1,34 +1,36 @@
 """What a linear reader finds in each layer: probe accuracy by depth."""
 
-import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from jaxtyping import Bool, Int64
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from fathometer.contract import batch_size, take_samples
+from fathometer.contract import batch_size
 from fathometer.data import Digits
 from fathometer.errors import BatchError
+from fathometer.lenses.expected_layer import Expected, expected_layer
+from fathometer.lenses.readers import Kind, read
 from fathometer.lenses.representations import represent
+from fathometer.lenses.streaming import in_batches
 
+Part = tuple[np.ndarray, np.ndarray]  # the items that a probe is fitted on, and those that judge it
 HELD_OUT_SHARE = 0.25
 BATCH_SIZE = 256
-MAX_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
 class Probes:
     """Held-out accuracy of a linear probe at each depth point; point 0 is "input".
 
-    `control` is the accuracy with shuffled labels, which no layer can know: what lies above it was in the layer and not
-    in the probe. `chance` is the share of the commonest class among the held-out samples.
+    `control` is the accuracy with labels that say nothing, which no layer can know: what lies above it was in the layer and
+    not in the probe. `chance` is the share of the commonest class among the held-out samples. `right` says which held-out items
+    each point's probe got right, and `groups` of which sample each is a part.
     """
 
     points: tuple[str, ...]
@@ -37,39 +39,94 @@ class Probes:
     chance: float
     num_train: int
     num_held_out: int
+    right: Bool[np.ndarray, "point item"] = field(default_factory=lambda: np.zeros((0, 0), bool), repr=False, compare=False)
+    groups: Int64[np.ndarray, " item"] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """Return the expected layer with its bootstrap interval; see `expected_layer`."""
+        return expected_layer(self.right, self.groups, self.chance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries and lists."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        table = {name: getattr(self, name) for name in ("points", "accuracy", "control", "chance", "num_train", "num_held_out")}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in table.items()}
+        return {**plain, "expected": self.expected.to_dict()}
 
 
-def probe(model: nn.Module, data: Any, labels: Any = None, *, layers: Iterable[str] | None = None, seed: int = 0) -> Probes:
-    """Return what a logistic regression on the standardised activations of each layer knows of the labels.
+def probe(
+    model: nn.Module,
+    data: Any,
+    labels: Any = None,
+    *,
+    layers: Iterable[str] | None = None,
+    kind: Kind = "logistic",
+    types: Any = None,
+    folds: int | None = None,
+    seed: int = 0,
+) -> Probes:
+    """Return what a linear reader of the standardised activations of each layer knows of the labels.
 
     `data` are inputs (a tensor, tuple or mapping) with `labels` `(samples,)`; or a `Digits`, which brings its labels and
     its held-out part; or batches (inputs, labels). Without a held-out part a quarter of each class is kept, decided by
-    `seed`. `layers` are names or patterns; None finds the repeated blocks. The model is not changed.
+    `seed`. `layers` are names or patterns; None finds the repeated blocks. `kind` "logistic" is scikit-learn's regression,
+    "ridge" its quick twin in closed form. The control has shuffled labels; with `types`, one for each sample, each type has one
+    random label, which a large probe can learn by heart. With `folds` every sample is held out once. The model is not changed.
     Alain & Bengio 2016; the control: Hewitt & Liang 2019, "Designing and interpreting probes with control tasks".
     """
     batches, classes, num_train = _read(data, labels)
     train, held_out = _split(classes, num_train, seed)
-    shuffled = np.random.default_rng(seed).permutation(classes)
+    useless = control_labels(classes, None if types is None else _array(types), seed)
     found = represent(model, batches, layers=layers)
-    accuracy, control = [], []
-    for array in found.arrays:
-        scaler = StandardScaler().fit(array[train])
-        known, new = scaler.transform(array[train]), scaler.transform(array[held_out])
-        accuracy.append(_accuracy(known, classes[train], new, classes[held_out]))
-        control.append(_accuracy(known, shuffled[train], new, shuffled[held_out]))
-    chance = float(np.unique(classes[held_out], return_counts=True)[1].max() / len(held_out))
-    return Probes(found.points, tuple(accuracy), tuple(control), chance, len(train), len(held_out))
+    parts = [(train, held_out)] if folds is None else fold_parts(np.arange(len(classes)), folds, seed)
+    return read_all(found.points, found.arrays, classes, useless, parts=parts, kind=kind)
 
 
-def _accuracy(known: np.ndarray, labels: np.ndarray, new: np.ndarray, new_labels: np.ndarray) -> float:
-    with warnings.catch_warnings():
-        # A probe that is not at its optimum yet is still an honest lower bound on what the layer holds.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return float(LogisticRegression(max_iter=MAX_ITERATIONS).fit(known, labels).score(new, new_labels))
+def read_all(
+    points: tuple[str, ...],
+    arrays: Iterable[np.ndarray],
+    labels: np.ndarray,
+    useless: np.ndarray,
+    *,
+    parts: Sequence[Part],
+    kind: str = "logistic",
+    groups: np.ndarray | None = None,
+) -> Probes:
+    """Return the probes of some arrays `(item, unit)`, one for each point; each of the `parts` is fitted and judged by itself."""
+    right, control = [], []
+    for array in arrays:
+        for answers, found in ((labels, right), (useless, control)):
+            read_right = [read(kind, array[train], answers[train], array[held], answers[held]) for train, held in parts]
+            found.append(np.concatenate(read_right))
+    held_out = np.concatenate([held for _, held in parts])
+    chance = float(np.unique(labels[held_out], return_counts=True)[1].max() / len(held_out))
+    accuracy = tuple(float(row.mean()) for row in right)
+    own = np.arange(len(held_out)) if groups is None else groups[held_out]
+    controls = tuple(float(row.mean()) for row in control)
+    return Probes(points, accuracy, controls, chance, len(parts[0][0]), len(held_out), np.array(right), own)
+
+
+def fold_parts(groups: np.ndarray, folds: int, seed: int, *, first: bool = False) -> list[Part]:
+    """Return (fitted on, held out) for each of some folds, a group whole in one of them; the `first` alone, if asked.
+
+    Raises `BatchError` where there are fewer groups than folds, or fewer than two folds.
+    """
+    names, numbers = np.unique(groups, return_inverse=True)
+    if not 2 <= folds <= len(names):
+        raise BatchError(f"`folds` is {folds}", f"There are {len(names)} samples, and each fold holds some", "Try folds = 3")
+    fold = np.random.default_rng(seed).permutation(len(names))[numbers] % folds
+    return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(1 if first else folds)]
+
+
+def control_labels(labels: np.ndarray, types: np.ndarray | None, seed: int) -> np.ndarray:
+    """Return labels that say nothing: shuffled, or for each type one that is drawn as often as it comes."""
+    draw = np.random.default_rng(seed)
+    if types is None:
+        return draw.permutation(labels)
+    if len(types) != len(labels):
+        raise BatchError(f"There are {len(types)} types for {len(labels)} labels", "Each label has a type", "Give one for each")
+    _, numbers = np.unique(types, return_inverse=True)
+    return draw.choice(labels, size=int(numbers.max()) + 1)[numbers]
 
 
 def _read(data: Any, labels: Any) -> tuple[list[Any], np.ndarray, int | None]:
@@ -83,7 +140,7 @@ def _read(data: Any, labels: Any) -> tuple[list[Any], np.ndarray, int | None]:
         pairs = _pairs(data)
         batches, labels = [inputs for inputs, _ in pairs], np.concatenate([_array(targets) for _, targets in pairs])
     else:
-        batches = _cut(data)
+        batches = in_batches(data, BATCH_SIZE)
     return batches, _check_labels(_array(labels), sum(map(batch_size, batches))), num_train
 
 
@@ -92,12 +149,6 @@ def _pairs(data: Any) -> list[tuple[Any, Any]]:
     if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise BatchError("There are no labels", "A probe learns to read them", "Give `labels`, or batches (inputs, labels)")
     return [(pair[0], pair[1]) for pair in pairs]
-
-
-def _cut(inputs: Any) -> list[Any]:
-    """Cut inputs, whatever holds them, into batches; the 1-tuple keeps a tuple of two from being read as a pair."""
-    starts = range(0, batch_size(inputs), BATCH_SIZE)
-    return [take_samples((inputs,), slice(start, start + BATCH_SIZE))[0] for start in starts]
 
 
 def _array(labels: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ from fathometer.networks.deepen import Deepened, deepen
 from fathometer.networks.feedforward import FeedForward
 from fathometer.networks.initialize import initialize
 from fathometer.networks.mlp import MlpNetwork
+from fathometer.networks.parametrize import Parametrized, parametrize
 from fathometer.networks.residual import PlainBlock, ResidualBlock
 from fathometer.networks.roles import roles, scales
 from fathometer.networks.transformer import TransformerBlock, TransformerNetwork
@@ -20,6 +21,7 @@ __all__ = [
     "FeedForward",
     "MlpNetwork",
     "Network",
+    "Parametrized",
     "PlainBlock",
     "ResidualBlock",
     "TransformerBlock",
@@ -28,6 +30,7 @@ __all__ = [
     "deepen",
     "from_hugging_face",
     "initialize",
+    "parametrize",
     "roles",
     "scales",
     "to_hugging_face",

@@ -1,7 +1,21 @@
 """How is the whole story told on one page?"""
 
 from fathometer.report.page import Page, render, save
-from fathometer.report.sections import Answer, Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
+from fathometer.report.sections import (
+    Answer,
+    Banner,
+    Charts,
+    Code,
+    Figure,
+    Findings,
+    Picture,
+    Pictures,
+    Prose,
+    Remedies,
+    Section,
+    Table,
+    Tried,
+)
 
 __all__ = [
     "Answer",
@@ -11,6 +25,8 @@ __all__ = [
     "Figure",
     "Findings",
     "Page",
+    "Picture",
+    "Pictures",
     "Prose",
     "Remedies",
     "Section",

@@ -1,6 +1,7 @@
 """The HTML of each kind of section, by its kind."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -9,13 +10,26 @@ from fathometer.figures.hover import HOVER
 from fathometer.finding import Finding, Verdict
 from fathometer.report.markup import Html, element, inline
 from fathometer.report.references import citation_links
-from fathometer.report.sections import Banner, Charts, Code, Figure, Findings, Prose, Remedies, Section, Table, Tried
+from fathometer.report.sections import (
+    Banner,
+    Charts,
+    Code,
+    Figure,
+    Findings,
+    Picture,
+    Pictures,
+    Prose,
+    Remedies,
+    Section,
+    Table,
+    Tried,
+)
 
 Numbers = Iterator[int]  # hands out the numbers of the figures, through the whole page
 
 _SIGNS = {"healthy": "✓", "at risk": "!", "will not train": "✕", "unknown": "?", "note": "i"}
-_SIGNS |= {"proved": "✓", "did not help": "✕", "not tried": "–"}
-_SIGNS |= {"shown": "✓", "shown in part": "!", "not shown": "✕"}
+_SIGNS |= {"proved": "✓", "helped less": "≈", "did not help": "✕", "not tried": "–"}
+_SIGNS |= {"shown": "✓", "shown in part": "!", "not shown": "✕", "measured": "i"}
 _FEW = 4  # names of blocks that fit into one line
 
 
@@ -67,6 +81,17 @@ def _figure(figure: Figure, number: int) -> Html:
         tabindex="0",
         aria_label=str(table.get("description", figure.caption)),
     )
+
+
+def pictures(section: Pictures, numbers: Numbers) -> Html:
+    rows = [_picture(row) for row in section.rows]
+    return _section(section.title, *_paragraphs(section.introduction), element("div", *rows, class_="pictures"))
+
+
+def _picture(row: Picture) -> Html:
+    addresses = [f"data:image/png;base64,{b64encode(image).decode()}" for image in row.images]
+    shown = [element("img", src=address, alt="" if place else row.tell) for place, address in enumerate(addresses)]
+    return element("div", element("span", row.label, class_="quiet"), element("div", *shown, class_="strip"), class_="row")
 
 
 def findings(section: Findings, numbers: Numbers) -> Html:
@@ -163,6 +188,7 @@ BLOCKS: dict[type[Section], Callable[[Any, Numbers], Html]] = {
     Banner: banner,
     Prose: prose,
     Charts: charts,
+    Pictures: pictures,
     Findings: findings,
     Remedies: remedies,
     Table: table,

@@ -18,7 +18,7 @@ def element(name: str, /, *children: str, **attributes: str | bool | None) -> Ht
     '<p class="note" hidden>a &lt; b</p>'
     """
     shown = "".join(_attribute(key, value) for key, value in attributes.items())
-    if name in ("meta", "link"):
+    if name in ("meta", "link", "img"):
         return Html(f"<{name}{shown}>")
     return Html(f"<{name}{shown}>{join(children)}</{name}>")
 

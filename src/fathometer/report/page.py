@@ -103,9 +103,7 @@ def _header(page: Page) -> Html:
 
 
 def _footer(page: Page) -> Html:
-    return element(
-        "footer", element("p", page.footer) if page.footer else "", element("p", "Made by Fathometer. One file, no requests.")
-    )
+    return element("footer", element("p", page.footer or "Made with Fathometer. One file, no requests."))
 
 
 def _own(name: str) -> str:

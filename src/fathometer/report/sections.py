@@ -8,7 +8,7 @@ import altair as alt
 
 from fathometer.finding import Finding, Outcome, Remedy, Verdict
 
-Answer = Literal["shown", "shown in part", "not shown"]  # what a study says of its claim
+Answer = Literal["shown", "shown in part", "not shown", "measured"]  # what is said of a claim, or that none was made
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,24 @@ class Charts:
 
     title: str
     figures: tuple[Figure, ...]
+    introduction: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One row of small pictures, PNG files, with its label; `tell` says in words what is to be seen."""
+
+    label: str
+    images: tuple[bytes, ...]
+    tell: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Rows of small pictures, as patches that a unit likes best."""
+
+    title: str
+    rows: tuple[Picture, ...]
     introduction: str = ""
 
 
@@ -95,4 +113,4 @@ class Code:
     introduction: str = ""
 
 
-Section = Banner | Prose | Charts | Findings | Remedies | Table | Code
+Section = Banner | Prose | Charts | Pictures | Findings | Remedies | Table | Code

@@ -1,15 +1,17 @@
 """Does the stream keep its size while networks grow deeper or wider?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from fathometer.contract import main_tensor
 from fathometer.errors import SpecError
 from fathometer.instruments import Call, listen
 from fathometer.networks import build, scales
+from fathometer.parametrizations import Scale
 from fathometer.records import Asked
 from fathometer.spec import Spec
 from fathometer.spec.changes import change
@@ -72,18 +74,26 @@ def _axis(depths: Sequence[int] | None, widths: Sequence[int] | None) -> tuple[s
 
 
 def _means(spec: Spec, batches: Sequence[Any], asked: Asked, seed: int) -> list[float]:
-    model, means = build(spec, seed=seed), list[float]()
+    model = build(spec, seed=seed)
+    return stream_means(model, f"blocks.{spec.num_blocks - 1}", batches, asked, scales(model), f"{spec.depth} blocks deep")
+
+
+def stream_means(
+    model: nn.Module, block: str, batches: Sequence[Any], asked: Asked, scales: Mapping[str, Scale] | None, where: str
+) -> list[float]:
+    """Return the mean absolute value of what a block gives, before each step of training; raise where a loss is not finite."""
+    means = list[float]()
 
     def measure(call: Call) -> None:
         stream = main_tensor(call.output)
         assert stream is not None
         means.append(float(stream.detach().abs().mean()))
 
-    with listen(model, [f"blocks.{spec.num_blocks - 1}"], on_call=measure):
-        fitted = fit(model, batches, asked, scales=scales(model))
+    with listen(model, [block], on_call=measure):
+        fitted = fit(model, batches, asked, scales=scales)
     if fitted.stopped_at is not None:
         raise SpecError(
-            f"The loss is not finite at step {fitted.stopped_at}, {spec.depth} blocks deep",
+            f"The loss is not finite at step {fitted.stopped_at}, {where}",
             "The check needs a finite loss at every step",
             f"Try a learning rate below {asked.learning_rate:g}",
         )

@@ -12,13 +12,14 @@ from fathometer.data import Dataset, find_dataset
 from fathometer.errors import SpecError, TargetError, unknown_name
 from fathometer.records import Asked
 from fathometer.runs.folder import Resume, RunFolder
-from fathometer.runs.run import Trained, train
+from fathometer.runs.run import Trained, Watching, train
 from fathometer.runs.toml_text import toml_text
 from fathometer.spec import ConvNet, Mlp, Spec, Transformer, spec_from_dict, spec_to_dict
 from fathometer.spec.changes import OFF, plain_value
 from fathometer.training.parallel import own_device
 
-SECTIONS = ("network", "data", "training")
+SECTIONS = ("network", "data", "training", "watch")
+WISHES = ("every", "price", "budget", "layers", "stop_on")  # of [watch]
 TOP = ("seed", "folder", "device")
 NUM_SAVES, NUM_EVALUATIONS = 20, 10  # over a run whose file says nothing of `save_every` and `evaluate_every`
 RESOLVED = "run.toml"
@@ -34,21 +35,23 @@ class RunFile:
     folder: Path
     device: str
     source: Dataset
+    watch: Mapping[str, Any] | None = None
 
     def to_toml(self) -> str:
         """Return the text of a RUN.toml that asks for the same and leaves nothing out."""
         training = {name: OFF if value is None else value for name, value in asdict(self.asked).items() if name != "seed"}
         top = {"folder": str(self.folder), "device": self.device, "seed": self.asked.seed}
-        return toml_text({**top, "network": spec_to_dict(self.network), "data": self.data, "training": training})
+        sections = {"network": spec_to_dict(self.network), "data": self.data, "training": training}
+        return toml_text({**top, **sections, **({} if self.watch is None else {"watch": self.watch})})
 
 
 def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
     """Return what a RUN.toml asks for, after changes like "training.steps=100".
 
-    Sections are [network] (a spec, or a preset and fields), [data] (`name` and its options) and [training] (fields of
-    `Asked`); at the top stand `seed`, `folder` (None: the file's name without its ending, beside it) and `device` ("auto":
-    a GPU where there is one). Sizes that the network's table leaves out and the data decide are taken from them: vocabulary,
-    context, classes, channels, inputs.
+    Sections are [network] (a spec, or a preset and fields), [data] (`name` and its options), [training] (fields of `Asked`)
+    and, for a run whose layers are watched, [watch] (what `fm.watch` is asked); at the top stand `seed`, `folder` (None: the
+    file's name without its ending, beside it) and `device` ("auto": a GPU where there is one). Sizes that the network's table
+    leaves out and the data decide are taken from them: vocabulary, context, classes, channels, inputs.
 
     Raises `TargetError` where there is no such file, `SpecError` and `DataError` for what cannot be, with the nearest right
     name.
@@ -66,17 +69,30 @@ def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
     network = spec_from_dict(_fitted(sections["network"], source.facts))
     folder = table.get("folder", str(path.with_suffix("")))
     _check_word("folder", folder, "runs/first")
-    return RunFile(network, data, asked, Path(folder), _device(table.get("device", "auto")), source)
+    for name in sections["watch"]:
+        if name not in WISHES:
+            raise unknown_name("field of [watch]", name, WISHES)
+    wishes = sections["watch"] if "watch" in table else None
+    return RunFile(network, data, asked, Path(folder), _device(table.get("device", "auto")), source, wishes)
 
 
-def train_file(run: RunFile, *, resume: Resume = "latest", silent: bool = False) -> Trained:
+def train_file(run: RunFile, *, resume: Resume = "latest", silent: bool = False, watching: Watching | None = None) -> Trained:
     """Train what `read_run` has read, or go on with it, and keep it in its folder with the resolved file.
 
-    `silent` shows no progress. Raises what `train` raises.
+    `silent` shows no progress; `watching` is that of `train`. Raises what `train` raises.
     """
     kept, device = RunFolder(run.folder, {RESOLVED: run.to_toml()}), own_device(run.device)
     progress = (lambda *_: None) if silent else None
-    return train(run.network, run.asked, data=run.source, folder=kept, resume=resume, device=device, progress=progress)
+    return train(
+        run.network,
+        run.asked,
+        data=run.source,
+        folder=kept,
+        resume=resume,
+        device=device,
+        progress=progress,
+        watching=watching,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

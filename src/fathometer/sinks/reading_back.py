@@ -62,11 +62,22 @@ def _watched(rows: list[dict[str, Any]], cut: int, path: Path) -> RunRecord:
         raise RecordError(f'"{path}" does not begin as a record does', f"Its first line says {SCHEMA}", "Name another file")
     about = rows[begins[-1]]
     check_schema(about, SCHEMA)
-    steps = [row for row in rows if row.get("kind") == "step"]
-    alerts = [row for row in rows if row.get("kind") == "alert"]
+    kept = _without_what_was_done_again(rows)
+    steps = [row for row in kept if row.get("kind") == "step"]
+    alerts = [row for row in kept if row.get("kind") == "alert"]
     losses = [(int(step), loss) for row in steps for step, loss in row.get("losses", ())]
     end = next((row for row in reversed(rows[begins[-1] :]) if row.get("kind") == "end"), None)
     return RunRecord(about, steps, alerts, losses, end, cut)
+
+
+def _without_what_was_done_again(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows without those of steps that a killed run had done after the checkpoint from which it went on."""
+    kept = list[dict[str, Any]]()
+    for row in rows:
+        if row.get("kind") == "begin" and row.get("after_step"):
+            kept = [old for old in kept if old.get("step", 0) <= row["after_step"]]
+        kept.append(row)
+    return kept
 
 
 def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:

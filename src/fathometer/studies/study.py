@@ -95,10 +95,11 @@ def study(
 ) -> Study:
     """Ask one question about depth of many networks, and return the answer with its evidence.
 
-    `name` is a key of `STUDIES`: "power-of-depth", "depth-or-width", "degradation", "trainability", "residual" or
-    "clipping". `options` change single options of the study, such as depths or seeds; `quick` takes a smaller grid, enough
-    for a first look. With a `folder` each cell is on disk as soon as it is measured (`cells.jsonl`, one line each), and no
-    finished cell is measured again: the same call goes on after a crash, and a larger grid measures what is new.
+    `name` is a key of `STUDIES`: "power-of-depth", "depth-or-width", "degradation", "trainability", "residual",
+    "clipping", "transfer" or "scaling". `options` change single options of the study, such as depths or seeds; `quick`
+    takes a smaller grid, enough for a first look. With a `folder` each cell is on disk as soon as it is measured (`cells.jsonl`,
+    one line each), and no finished cell is measured again: the same call goes on after a crash, and a larger grid measures
+    what is new.
 
     `workers` are new processes on this machine; one that dies loses what it was at, which is done again. `executor` is any
     of `concurrent.futures`, like that of a Dask client. `progress` is called with (finished cells, all cells, seconds left);

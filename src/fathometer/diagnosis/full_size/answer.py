@@ -18,6 +18,7 @@ from fathometer.diagnosis.preflight import Preflight, good_sentence, known_cause
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, SpecError
 from fathometer.implicit import session_of
+from fathometer.instruments.depth_points import Layers
 from fathometer.spec import Mlp, Spec, Transformer, preset
 from fathometer.theory import forecast
 
@@ -48,7 +49,7 @@ def preflight_full_size(
     *,
     tokens: int = TOKENS,
     method: Method = "sampled",
-    layers: Iterable[str] | str | None = None,
+    layers: Layers = None,
     ignore: Iterable[str] | str = (),
     seed: int = 0,
     progress: Progress | None = None,
@@ -72,7 +73,7 @@ def preflight_full_size(
     session = session_of(found.model)
     assert session is not None
     session.is_streamed = method == "streamed"
-    examination = examine_unmade(case, layers=[layers] if isinstance(layers, str) else layers, progress=progress)
+    examination = examine_unmade(case, layers=layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)
     return _conclude(found, case, examination, expected, ignored, cost)
 

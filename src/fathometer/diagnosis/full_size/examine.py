@@ -1,6 +1,6 @@
 """Measure a network whose weights are not made: the same taps and rules."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import isnan, sqrt
 
 import torch
@@ -19,11 +19,12 @@ from fathometer.diagnosis.notes import notes_on
 from fathometer.errors import ModelError
 from fathometer.implicit import ImplicitWeight, implicit_weights, replay, session_of
 from fathometer.instruments import DepthPoints, Sounding, in_the_open, seed_generators, sound
+from fathometer.instruments.depth_points import Layers
 
 Progress = Callable[[str, int, int], None]
 
 
-def examine_unmade(case: Case, *, layers: Iterable[str] | None = None, progress: Progress | None = None) -> Examination:
+def examine_unmade(case: Case, *, layers: Layers = None, progress: Progress | None = None) -> Examination:
     """Measure a case whose model holds implicit weights, in one forward and one backward pass of one block at a time.
 
     A first look, in which products are 0 and cost nothing, finds the depth points. The model is changed for good (its blocks
@@ -55,7 +56,7 @@ def examine_unmade(case: Case, *, layers: Iterable[str] | None = None, progress:
     )
 
 
-def points_of(case: Case, layers: Iterable[str] | None) -> tuple[DepthPoints, frozenset[tuple[str, str]]]:
+def points_of(case: Case, layers: Layers) -> tuple[DepthPoints, frozenset[tuple[str, str]]]:
     """Return the depth points; let a matrix that is used more than once in a pass remember what it was asked."""
     session = session_of(case.model)
     if session is None:

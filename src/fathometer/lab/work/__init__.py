@@ -1,0 +1,1 @@
+"""What does a worker do for one visitor, in a process of its own?"""

@@ -1,0 +1,87 @@
+"""A folder of Hugging Face: its model, and what to show to it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fathometer.data import draw_scenes, text
+from fathometer.data.images import standardize
+from fathometer.errors import DataError, TargetError
+from fathometer.instruments import seeded
+
+CONTEXT, SAMPLES, IMAGES = 128, 64, 128
+_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, str]:
+    """Return the model of a folder with a `config.json`, a batch for it, and what both are in a few words.
+
+    Weights are read where the folder has them, else drawn as the architecture starts. A text model gets the running Python's own
+    sources through the folder's `tokenizer.json`, or random tokens without one; an image model drawn scenes. Nothing is fetched.
+    Raises `TargetError` for a folder or a model that cannot be read.
+    """
+    home = Path(folder)
+    if not (home / "config.json").is_file():
+        raise TargetError(
+            f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path"
+        )
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        import transformers
+    except ImportError:
+        raise TargetError("transformers is not installed", "hf:FOLDER needs it", "Run: pip install 'fathometer[hf]'") from None
+    try:
+        config = transformers.AutoConfig.from_pretrained(home, local_files_only=True)
+        has_weights = any((home / name).is_file() for name in _FILES)
+        with seeded(seed):
+            model = _model(transformers, config, home if has_weights else None)
+    except TargetError:
+        raise
+    except Exception as problem:
+        raise TargetError(
+            f'"{home.name}" cannot be read: {str(problem).splitlines()[0][:200]}',
+            "It must hold a model that the installed transformers has",
+            "Check `model_type` and the weights",
+        ) from problem
+    batch, words = _batch(config, home, seed)
+    return model.eval(), batch, f"{'its weights' if has_weights else 'random weights: the folder has none'}; {words}"
+
+
+def _model(transformers: Any, config: Any, home: Path | None) -> nn.Module:
+    for name in ("AutoModelForCausalLM", "AutoModelForImageClassification", "AutoModelForMaskedLM", "AutoModel"):
+        auto = getattr(transformers, name)
+        if type(config) in auto._model_mapping and not (name == "AutoModelForCausalLM" and config.model_type in _MASKED):
+            return auto.from_config(config) if home is None else auto.from_pretrained(home, local_files_only=True)
+    raise TargetError(
+        f'There is no model of type "{config.model_type}"',
+        "It reads text or images",
+        "Write a function that returns (model, batch)",
+    )
+
+
+_MASKED = ("bert", "roberta", "distilbert", "electra", "deberta", "deberta-v2", "albert", "modernbert")
+
+
+def _batch(config: Any, home: Path, seed: int) -> tuple[Any, str]:
+    size = getattr(config, "image_size", None)
+    if size is not None:
+        side = size if isinstance(size, int) else size[0]
+        return {"pixel_values": _scenes(side, getattr(config, "num_channels", 3), seed)}, "drawn scenes"
+    context = min(CONTEXT, getattr(config, "max_position_embeddings", None) or CONTEXT)
+    if (home / "tokenizer.json").is_file():
+        try:
+            windows = next(iter(text(tokenizer=home, context=context).held_out(SAMPLES)))[0]
+            return {"input_ids": windows, "labels": windows}, "the sources of the running Python"
+        except DataError:
+            pass
+    tokens = torch.randint(0, config.vocab_size, (SAMPLES, context), generator=torch.Generator().manual_seed(seed))
+    return {"input_ids": tokens, "labels": tokens}, "random tokens: the folder has no tokenizer.json"
+
+
+def _scenes(side: int, channels: int, seed: int) -> Any:
+    stored = torch.from_numpy(draw_scenes(IMAGES, size=min(max(side, 16), 64), seed=seed).images)
+    images = nn.functional.interpolate(standardize(stored)(stored), size=(side, side), mode="nearest")
+    return images[:, :channels] if channels <= images.shape[1] else images.repeat(1, -(-channels // 3), 1, 1)[:, :channels]
