@@ -114,7 +114,8 @@ def _plan() -> str:
     ratios = [tokens / parameters for name, (parameters, tokens) in others.items() if name != "besiroglu2024"]
     return (
         f"published: {flops:g} FLOP are best spent on {count(sizes.value)} parameters "
-        f"({count(sizes.low)} to {count(sizes.high)}) and {ratio.value:.0f} tokens for each ({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
+        f"({count(sizes.low)} to {count(sizes.high)}) and {ratio.value:.0f} tokens for each "
+        f"({ratio.low:.0f} to {ratio.high:.0f}) [^besiroglu]; other published laws say "
         f"{min(ratios):.2g} to {max(ratios):.0f} tokens"
     )
 
