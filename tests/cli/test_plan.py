@@ -25,7 +25,7 @@ def test_the_answer_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert first.startswith("1e+21 FLOP")
     assert "31 deep, 2,560 wide" in first
     assert any(line.startswith("parameters  2.78B (2.4") for line in rest)
-    assert any("it is contested" in line for line in rest)
+    assert any("It is contested" in line for line in rest)
 
 
 def test_json_and_toml_are_the_same_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

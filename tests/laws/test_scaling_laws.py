@@ -50,7 +50,7 @@ def test_the_optimum_of_the_replication() -> None:
 def test_the_rounded_constants_of_the_original_do_not_give_it() -> None:
     """The control: Hoffmann et al.'s rounded constants ask for over four times as many tokens for each parameter."""
     assert optimum(PUBLISHED["hoffmann2022-rounded"], CHINCHILLA_FLOPS).tokens_per_parameter.value > 4 * 18.4
-    assert PUBLISHED["hoffmann2022"].predict(parameters=70e9, tokens=1.4e12).value == pytest.approx(1.9366, abs=5e-4)
+    assert PUBLISHED["hoffmann2022-rounded"].predict(parameters=70e9, tokens=1.4e12).value == pytest.approx(1.9366, abs=5e-4)
 
 
 def test_the_replication_is_fitted_again(public_data: Find) -> None:

@@ -21,7 +21,7 @@ class Estimate:
     unknown: str | None = None
     level: float = LEVEL
 
-    def __contains__(self, number: float) -> bool:
+    def __contains__(self, number: float | int) -> bool:
         return self.low <= number <= self.high
 
     def __str__(self) -> str:

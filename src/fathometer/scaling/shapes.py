@@ -40,7 +40,7 @@ def _levine_aspect(parameters: float) -> float:
     return exp(LEVINE[0] + LEVINE[1] * depth) / depth
 
 
-def levine_depth(parameters: float) -> float:
+def levine_depth(parameters: float | int) -> float:
     """Return the depth at which 12·L·d² parameters lie on Levine et al. 2020's limit log d = 5.039 + 0.0555 L.
 
     >>> round(levine_depth(175e9), 1)
@@ -50,7 +50,7 @@ def levine_depth(parameters: float) -> float:
     return float(np.interp(log(parameters), np.log(12 * depths) + 2 * (LEVINE[0] + LEVINE[1] * depths), depths))
 
 
-def levine_width(depth: float) -> float:
+def levine_width(depth: float | int) -> float:
     """Return the width of that limit at a depth."""
     return exp(LEVINE[0] + LEVINE[1] * depth)
 
