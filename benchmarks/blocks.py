@@ -98,6 +98,7 @@ def _draw(rows: list[Row]) -> None:
         title="Loss of a 24-block transformer without some of its blocks",
         subtitle="median and range over random orders",
         axis="blocks dropped",
+        log=(False, True),
         reference=(rows[0]["blind"], "knows no input"),
     )
     save(chart, PICTURE)

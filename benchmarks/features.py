@@ -107,19 +107,14 @@ def sentence(name: str, rows: list[Row]) -> str:
     own = [row for row in rows if row["network"] == name]
     places = ", ".join(f"{row['level']} {_layer(row)}" for row in own)
     order = [(row["level"], after["level"], row["to_next"]) for row, after in pairwise(own)]
-    same = sum(row["untrained_to_next"] == "before" for row in own[:-1])
-    words = {
-        "shown": "in that order",
-        "shown in part": "in that order as far as they are told apart",
-        "not shown": "not in that order",
-    }
+    kept = [sum(row[key] == "before" for row in own[:-1]) for key in ("to_next", "untrained_to_next")]
+    words = {"shown": "in that order", "shown in part": "none out of order", "not shown": "not in that order"}
     wrong = [f"{one} comes after {other}" for one, other, told in order if told == "after"]
-    gains = [np.mean(row["accuracy"]) - np.mean(row["untrained_accuracy"]) for row in own]
-    learned = f"training adds {min(gains):+.0%} to {max(gains):+.0%} over the untrained twin".replace("+-", "−")
-    return (
-        f"{places}: {words[order_answer(order)]}{' (' + '; '.join(wrong) + ')' if wrong else ''}; "
-        f"the untrained twin has {same} of {len(order)} neighbours in order; at the best layer {learned}"
-    )
+    gains = [100 * (np.mean(row["accuracy"]) - np.mean(row["untrained_accuracy"])) for row in own]
+    aside = f" ({'; '.join(wrong)})" if wrong else ""
+    told = f"{kept[0]} of {len(order)} neighbours told apart and in order, {kept[1]} in the untrained twin"
+    more = f"the best layer reads {min(gains):.0f} to {max(gains):.0f} points more than the twin's"
+    return f"{places}: {words[order_answer(order)]}{aside}, {told}; {more}"
 
 
 def _layer(row: Row) -> str:
@@ -144,7 +139,8 @@ def draw(rows: list[Row]) -> None:
             )
             for row in own
         ]
-        subtitle = f"{own[0]['seeds']} seeds; at the right: best layer trained · untrained · shuffled labels"
+        seeds = "one seed" if own[0]["seeds"] == 1 else f"{own[0]['seeds']} seeds"
+        subtitle = f"{seeds}; at the right: best layer trained · untrained · shuffled labels"
         charts.append(level_chart(shown, own[0]["depth"], title=TITLES[name], subtitle=subtitle))
     save(beside(*charts), PICTURE)
 

@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
-COMMAND = re.compile(r"^fathometer (\w+) ?(.*)$")
+COMMAND = re.compile(r"^fathometer (\w+)((?: --[a-z-]+)*)$", re.MULTILINE)  # an example gives an option a value
 
 
 def commands(_: str = "") -> str:
     """Return a section for each command: what it does, its exit codes, its options."""
-    texts = re.split(r"\n(?=fathometer \w+ )", (GOLDEN / "cli_help.txt").read_text(encoding="utf-8"))
-    return "\n\n".join(section(text) for text in texts)
+    golden = (GOLDEN / "cli_help.txt").read_text(encoding="utf-8")
+    starts = [found.start() for found in COMMAND.finditer(golden)]
+    return "\n\n".join(section(golden[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True))
 
 
 def section(text: str) -> str:
@@ -20,8 +21,13 @@ def section(text: str) -> str:
     words, _, arguments = rest.partition("Args:\n")
     options = set(given.split())
     rows = [row(argument, meaning, options) for argument, meaning in parsed(arguments)]
-    parts = [f"({name})=\n## fathometer {name}", words.strip()]
+    parts = [f"({name})=\n## fathometer {name}", *map(paragraph, words.strip().split("\n\n"))]
     return "\n\n".join([*parts, "\n".join(["| option | what it does |", "|---|---|", *rows])] if rows else parts)
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph of help; examples keep their lines."""
+    return f"```text\n{text}\n```" if text.startswith("fathometer ") else text
 
 
 def parsed(arguments: str) -> list[tuple[str, str]]:

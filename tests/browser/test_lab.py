@@ -29,6 +29,20 @@ SET = """([id, value]) => {
   one.value = value;
   one.dispatchEvent(new Event(one.localName === 'select' ? 'change' : 'input'));
 }"""
+# A control, where it is turned to, and what must stand before.
+CONTROLS = (
+    ("family", "convnet", {}),
+    ("width", "10", {}),
+    ("activation", "gelu", {}),
+    ("init", "orthogonal", {}),
+    ("gain", "70", {}),
+    ("residual", "scaled", {}),
+    ("strength", "10", {"residual": "plain"}),
+    ("norm", "layer", {"residual": "plain"}),
+    ("place", "after", {"residual": "plain", "norm": "layer"}),
+    ("task", "sawtooth", {}),
+    ("depth", "300", {}),
+)
 WAITED = """() => new MutationObserver(() => {
   if (document.querySelector('.run .state').textContent.startsWith('in line')) window.waited = true;
 }).observe(document.querySelector('#runs'), { subtree: true, childList: true, characterData: true })"""
@@ -148,35 +162,38 @@ def test_a_request_elsewhere_is_forbidden_and_would_be_seen(open_lab):
     assert len([text for text in tab.complaints if "Content Security Policy" in text]) >= 2
 
 
-@pytest.mark.parametrize(
-    ("control", "value", "start"),
-    [
-        ("family", "convnet", {}),
-        ("width", "10", {}),
-        ("activation", "gelu", {}),
-        ("init", "orthogonal", {}),
-        ("gain", "70", {}),
-        ("residual", "scaled", {}),
-        ("strength", "10", {"residual": "plain"}),
-        ("norm", "layer", {"residual": "plain"}),
-        ("place", "after", {"residual": "plain", "norm": "layer"}),
-        ("task", "sawtooth", {}),
-        ("depth", "300", {}),
-    ],
-)
-def test_every_control_of_the_network_redraws_theory(open_lab, control, value, start):
+def test_every_control_of_the_network_redraws_theory(open_lab):
     """Each control of the network changes the figure of theory, and leaves a ghost of what stood before."""
     tab = open_lab()
-    turn(tab, **start)
-    tab.wait_for_timeout(800)  # a new gesture begins after a rest
-    before = tab.evaluate(THEORY)
-    turn(tab, **{control: value})
-    end = time.monotonic() + 10
-    while tab.evaluate(THEORY) == before and time.monotonic() < end:
-        tab.wait_for_timeout(60)
+    for control, value, start in CONTROLS:
+        tab.click("#beginnings button[data-name='50']")
+        turn(tab, **start)
+        tab.wait_for_timeout(750)  # a new gesture begins after a rest
+        before = tab.evaluate(THEORY)
+        turn(tab, **{control: value})
+        end = time.monotonic() + 10
+        while tab.evaluate(THEORY) == before and time.monotonic() < end:
+            tab.wait_for_timeout(60)
+        assert tab.evaluate(THEORY) != before, control
+        assert tab.evaluate("() => document.querySelectorAll('.sizes .ghost').length") >= 1, control
+    assert tab.complaints == []
 
-    assert tab.evaluate(THEORY) != before
-    assert tab.evaluate("() => document.querySelectorAll('.sizes .ghost').length") >= 1
+
+def test_a_preflight_and_a_look_inside_are_drawn(open_lab):
+    """A preflight lays what was measured over theory and gives its verdict; looking inside draws what each layer knows."""
+    tab = open_lab()
+    turn(tab, **QUICK, depth="160", width="3", steps="2")
+    tab.click("#do-preflight")
+    until(tab, "() => document.querySelector('[data-kind=preflight]')?.dataset.state === 'done'")
+    assert tab.locator("[data-kind=preflight] .verdict strong").inner_text().lower() == "healthy"
+    assert tab.locator(".sizes .dots.was").count() == 2
+    assert tab.locator(".cosines .dots.was").count() == 1
+    tab.click("#do-look")
+    until(tab, "() => document.querySelector('[data-kind=look]')?.dataset.state === 'done'", 120)
+    assert tab.locator("[data-kind=look] .curve").count() == 2
+    assert "class is read best at" in tab.locator("[data-kind=look] .evidence").inner_text()
+    turn(tab, depth="250")
+    assert tab.locator(".sizes .dots.was").count() == 0  # what was measured was another network
     assert tab.complaints == []
 
 
@@ -326,7 +343,7 @@ def test_diverged_and_stopped_runs_say_so(open_lab):
     turn(tab, gain="40", rate="6", width="9", steps="11")
     tab.click("#do-train")
     until_state(tab, "running", place=1)
-    until(tab, "() => document.querySelectorAll('.run .heat')[1].width > 10")
+    until(tab, "() => document.querySelectorAll('.run-words')[1].textContent.startsWith('Loss')")
     tab.locator(".run button").nth(1).click()
     until_state(tab, "stopped", place=1)
     assert "Stopped at step" in tab.locator(".run-words").nth(1).inner_text()

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.zoo import mended
@@ -152,15 +153,23 @@ def _layer(place: list[float | None]) -> str:
 
 def dropped_table(root: Path = ROOT) -> str:
     """Return the loss of the 24-block transformer without some blocks, chosen or at random, before and after healing."""
-    names = ("blocks dropped", "chosen", "random", "random less chosen", "chosen, healed", "random, healed", "difference")
+    names = (
+        "blocks dropped",
+        "chosen",
+        "random",
+        "random less chosen (mean)",
+        "chosen, healed",
+        "random, healed",
+        "difference (mean)",
+    )
     lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for row in rows_of("blocks", root):
-        random = sum(row["random"]) / len(row["random"])
+        random = median(row["random"])
         cells = [f"{row['chosen']:.3f}", f"{random:.3f}", f"{row['low']:.3f} to {row['high']:.3f}" if row["dropped"] else "–"]
         if row["healed"] is None:
             cells += ["–"] * 3
         else:
-            healed = sum(row["random_healed"]) / len(row["random_healed"])
+            healed = median(row["random_healed"])
             cells += [f"{row['healed']:.3f}", f"{healed:.3f}", f"{row['healed_low']:.3f} to {row['healed_high']:.3f}"]
         lines.append(f"| {row['dropped']} | {' | '.join(cells)} |")
     return "\n".join(lines)

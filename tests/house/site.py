@@ -61,7 +61,7 @@ def problems(pages: dict[Path, Page]) -> list[str]:
 
 def is_ours(link: str) -> bool:
     """Return whether a link stays within the site."""
-    return urlsplit(link).scheme not in ("http", "https", "mailto")
+    return urlsplit(link).scheme in ("", "file", "data")
 
 
 def is_there(path: Path, link: str, pages: dict[Path, Page] | None) -> bool:

@@ -132,6 +132,19 @@ def test_stopping_frees_the_place(puppets: list[Puppet]) -> None:
     at_a_desk(scene)
 
 
+def test_what_is_stopped_at_once_never_starts(puppets: list[Puppet]) -> None:
+    """Work that is stopped before its worker has begun does not run all the same."""
+
+    async def scene(desk: Desk) -> None:
+        first, second = desk.submit(ORDER, "a"), desk.submit(ORDER, "b")
+        await desk.stop(first)
+        await settle()
+        assert (first.state, second.state) == ("stopped", "running")
+        assert [puppet.order is second.order for puppet in puppets] == [True]
+
+    at_a_desk(scene)
+
+
 def test_as_many_run_as_may(puppets: list[Puppet]) -> None:
     """With two places, two run and the third waits."""
 

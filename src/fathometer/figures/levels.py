@@ -47,7 +47,7 @@ def level_chart(rows: Sequence[LevelRow], depth: int, *, title: str, subtitle: s
         axis=alt.Axis(ticks=False, domain=False, labelFontSize=12, labelPadding=8, minExtent=96),
     )
     shift = alt.YOffset("network", type="nominal", sort=networks, scale=alt.Scale(paddingOuter=0.4))
-    scale = alt.Scale(domain=[-0.5, depth + 0.5], nice=False, zero=False)
+    scale = alt.Scale(domain=[-0.5, (1.3 if words else 1) * depth + 0.5], nice=False, zero=False)
     x = alt.X(
         "layer",
         type="quantitative",

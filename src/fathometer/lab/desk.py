@@ -122,6 +122,13 @@ class Desk:
             task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Job) -> None:
+        if job.state == "running":  # it may have been stopped since its turn came
+            await self._work(job)
+        self._advance()
+        self._tell_places()
+        self.warm()
+
+    async def _work(self, job: Job) -> None:
         job.tell({"event": "started"})
         job.runner, self.spare = self.spare or Runner(), None
         try:
@@ -129,9 +136,6 @@ class Desk:
         finally:
             job.tell({"event": "failed", "message": "The work ended without a result."})  # dropped where it had one
             await job.runner.kill()
-            self._advance()
-            self._tell_places()
-            self.warm()
 
     def _tell_places(self) -> None:
         for place, job in enumerate(self.waiting(), 1):

@@ -1,4 +1,4 @@
-"""What the controls say: one value, checked, from which a network follows."""
+"""What the controls say: one checked value, and the network from it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace

@@ -51,7 +51,7 @@ def expected_layer(
     scores = _cross_fitted(known, counts, half, np.concatenate([np.ones((1, len(counts))), weights]))
     given, gains = scores[:, 0] - chance, np.diff(scores, axis=1)
     total = gains.sum(1)
-    facts = {"gain": float(total[0]), "given": float(given[0])}
+    facts: dict[str, Any] = {"gain": float(total[0]), "given": float(given[0])}
     if not _is_above_zero(total[1:]):
         if _is_above_zero(given[1:]):
             return Expected(0.0, 0.0, 0.0, **facts, draws=np.zeros(DRAWS))
@@ -69,7 +69,7 @@ def _is_above_zero(draws: Float64[np.ndarray, " draw"]) -> bool:
 
 def pooled(several: Sequence[Expected]) -> Expected:
     """Return the mean over networks (seeds), and the interval of all their draws together; unknown if any is unknown."""
-    facts = {name: float(np.mean([getattr(one, name) for one in several])) for name in ("gain", "given")}
+    facts: dict[str, Any] = {name: float(np.mean([getattr(one, name) for one in several])) for name in ("gain", "given")}
     if any(one.layer is None for one in several):
         return Expected(None, None, None, **facts)
     draws = np.concatenate([one.draws for one in several])

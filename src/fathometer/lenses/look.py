@@ -31,7 +31,7 @@ from fathometer.report import save
 
 BATCH_SIZE = 64
 MOST_BATCHES = 16
-LOSS_BATCHES = 4  # for lesions, which run the network twice for each block
+LOSS_BATCHES, LOSS_TARGETS = 4, 4096  # at most, and enough, for lesions, which run the network over and over
 LIKED_OF = 512  # samples in which the best places are looked for
 FEW = 40  # samples that a probe of their classes needs
 SCHEMA = "fathometer.look/1"
@@ -124,23 +124,27 @@ def look(
     """
     layers = None if layers is None else list(layers)
     batches = _batches(data)
-    inputs, few = [split_batch(batch)[0] for batch in batches], batches[:LOSS_BATCHES]
+    inputs, few = [split_batch(batch)[0] for batch in batches], _few(batches)
     plain = _one_tensor(inputs)
     questions = truth if truth is not None else _questions(plain)
     judged, probes = _has_loss(few), {"kind": kind, "layers": layers}
     lossy = {"loss_fn": loss_fn, "layers": layers}
+    found: dict[str, Any] = {"similarity": similarity(model, inputs, layers=layers), "lesions": None}
     # Which lens is whose part of the answer, what it is called, whether it applies, and how it looks.
     lenses: dict[str, tuple[str, bool, Callable[[], Any]]] = {
         "levels": ("Probing each level", questions is not None, lambda: _levels(model, questions, **probes)),
         "untrained": ("Probing the untrained twin", questions is not None, lambda: _levels(untrained, questions, **probes)),
         "classes": ("Probing the classes", questions is None, lambda: _classes(model, batches, **probes)),
         "lesions": ("Leaving out blocks", judged, lambda: lesion(model, few, progress=progress, **lossy)),
-        "dropped": ("Leaving out what matters least", judged, lambda: _dropped(model, few, progress=progress, **lossy)),
+        "dropped": (
+            "Leaving out what matters least",
+            judged,
+            lambda: _dropped(model, few, found["lesions"], progress=progress, **lossy),
+        ),
         "lens": ("Reading early answers", judged and _are_classes(few), lambda: logit_lens(model, few, **lossy)),
         "distance": ("Measuring attention", True, lambda: attention_distance(model, inputs[0], layers=layers)),
         "features": ("Finding what units like", True, lambda: _features(model, plain, layers, truth)),
     }
-    found: dict[str, Any] = {"similarity": similarity(model, inputs, layers=layers)}
     notes = list[str]()
     for place, (part, (what, applies, see)) in enumerate(lenses.items(), 1):
         if progress is not None:
@@ -205,7 +209,21 @@ def _classes(model: nn.Module, batches: list[Any], *, layers: Any, kind: Kind) -
     return probe(model, list(zip([pair[0] for pair in pairs], targets, strict=True)), layers=layers, kind=kind)
 
 
-def _dropped(model: nn.Module, batches: list[Any], **options: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _few(batches: list[Any]) -> list[Any]:
+    """Return the first batches, until they hold enough targets."""
+    kept, count = list[Any](), 0
+    for batch in batches[:LOSS_BATCHES]:
+        targets = known_targets(*split_batch(batch))
+        if count < LOSS_TARGETS:
+            kept.append(batch)
+            count += targets.numel() if isinstance(targets, Tensor) else 0
+    return kept
+
+
+def _dropped(model: nn.Module, batches: list[Any], lesions: Lesions | None, **options: Any) -> Any:
+    """Return which blocks could go, and the losses without them; None where nothing was learned that could be lost."""
+    if lesions is None or not lesions.has_learned:
+        return None
     order, curve, points = removal_order(model, batches, **options)
     return tuple(points[place].name for place in order), tuple(curve)
 

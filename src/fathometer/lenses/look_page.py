@@ -32,10 +32,10 @@ def look_page(look: "Look") -> Page:
         sections += _level_sections(look)
     if look.classes is not None:
         sections.append(Charts("What each layer knows of the class", (_class_figure(look),)))
+    sections += [section for shown in look.features or () for section in _feature_sections(shown)]
     sections.append(Charts("How the layers relate", _relation_figures(look)))
     if look.lesions is not None:
         sections.append(Charts("Which blocks could go", _lesion_figures(look)))
-    sections += [section for shown in look.features or () for section in _feature_sections(shown)]
     known = good_to_know(look)
     if known:
         sections.append(Prose("Good to know", known))

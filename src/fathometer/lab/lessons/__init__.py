@@ -1,4 +1,4 @@
-"""What does a first lesson on depth say, with numbers made while you read?"""
+"""What does a first lesson on depth say, with numbers made as you read?"""
 
 from fathometer.lab.lessons.catalogue import LESSONS, lesson, lessons_table
 

@@ -81,11 +81,13 @@ export function drawMend(card, result, apply) {
     : h("p", { class: "lead-words" }, h("span", { class: "sign good", "aria-hidden": "true" }, "✓"), h("strong", {}, result.tried[result.proved].title), " mends it.");
   const order = { proved: 0, "did not help": 1, "not tried": 2 };
   const sorted = [...result.tried].sort((a, b) => order[a.outcome] - order[b.outcome] || (a.loss ?? Infinity) - (b.loss ?? Infinity));
-  const rows = sorted.map((one) => h("li", { class: `remedy ${one.outcome.replaceAll(" ", "-")}` },
+  const row = (one) => h("li", { class: `remedy ${one.outcome.replaceAll(" ", "-")}` },
     h("div", { class: "remedy-head" }, h("strong", {}, one.title), h("span", { class: "chip" }, one.outcome), one.code && h("button", { type: "button", class: one.outcome === "proved" ? "small strong" : "small", onclick: () => apply(one) }, "Apply and train")),
     h("p", { class: "quiet" }, one.came),
-    h("details", {}, h("summary", {}, one.code ? "Why, and the code to paste" : "Why"), h("p", {}, one.why), one.code && h("pre", { tabindex: 0 }, h("code", {}, one.code)))));
-  card.append(head, h("p", { class: "evidence" }, result.evidence), h("ol", { class: "remedies" }, ...rows));
+    h("details", {}, h("summary", {}, one.code ? "Why, and the code to paste" : "Why"), h("p", {}, one.why), one.code && h("pre", { tabindex: 0 }, h("code", {}, one.code))));
+  const first = sorted.slice(0, result.proved === null ? 0 : 1), others = sorted.slice(first.length), wide = matchMedia("(min-width: 1180px)").matches;
+  card.append(head, h("p", { class: "evidence" }, result.evidence), h("ol", { class: "remedies" }, ...first.map(row)));
+  if (others.length) card.append(h("details", { open: wide || !first.length }, h("summary", {}, `${others.length} ${first.length ? "others that were" : "that were"} looked at`), h("ol", { class: "remedies" }, ...others.map(row))));
 }
 
 export function drawLook(card, result) {
