@@ -11,7 +11,7 @@ import tyro
 if TYPE_CHECKING:
     from fathometer.diagnosis import Watch
     from fathometer.runs import RunFile
-    from fathometer.runs.run import Watching
+    from fathometer.runs.folder import Watching
     from fathometer.training import Course
 
 Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SECTION.KEY=VALUE")]

@@ -192,8 +192,7 @@ class Search:
             left.remove(chosen)
 
     def _fails(self, candidate: Candidate, problem: FathometerError) -> None:
-        why = f"It does not fit this network: {problem}"
-        self.said[id(candidate)] = Attempt(candidate.remedy, "did not help", why)
+        self.said[id(candidate)] = Attempt(candidate.remedy, "did not help", f"It does not fit this network: {problem}")
 
     def _told(self, candidates: Sequence[Candidate]) -> list[Attempt]:
         return [self._attempt(candidate) for candidate in candidates]
@@ -213,8 +212,8 @@ class Search:
         trial = tried.trial(self.blind)
         if self.proved is not None and tried.candidate is self.proved.candidate:
             return Attempt(remedy, "proved", _why_proved(tried), tried.after, trial)
-        helped = self.proved is not None and trial.trains and trial.middle_loss <= self.bar
-        return Attempt(remedy, "helped less" if helped else "did not help", self._why_not(tried, trial), tried.after, trial)
+        is_less = self.proved is not None and trial.trains and trial.middle_loss <= self.bar
+        return Attempt(remedy, "helped less" if is_less else "did not help", self._why_not(tried, trial), tried.after, trial)
 
     def _why_not(self, tried: Tried, trial: Trial) -> str:
         profile = f"Still {tried.after.verdict}: {tried.after.sentence}" if is_sick(tried.after) else "Its profile is healthy."
@@ -222,8 +221,8 @@ class Search:
             return f"{profile} It does not beat the input-blind predictor."
         if trial.middle_loss > self.bar:
             return f"{profile} It trains, but no better than the network as it is."
-        other = "another remedy" if self.proved is None else f"the one proved, to {self.proved.trial(self.blind).middle_loss:.3g}"
-        return f"{profile} It trains, to a held-out loss of {trial.middle_loss:.3g}, but {other} does better."
+        best = "another remedy" if self.proved is None else f"the one proved, to {self.proved.trial(self.blind).middle_loss:.3g}"
+        return f"{profile} It trains, to a held-out loss of {trial.middle_loss:.3g}, but {best} does better."
 
 
 def _why_proved(tried: Tried) -> str:

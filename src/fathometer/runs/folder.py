@@ -1,7 +1,8 @@
 """The folder of a run: what was asked, the log, checkpoints, the record."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -12,21 +13,24 @@ from fathometer.files import write
 from fathometer.records import Asked, Record, check_schema
 from fathometer.training import Course, checkpoint
 from fathometer.training.parallel import rank
+from fathometer.training.step import Observer
 
 SCHEMA = "fathometer.run/1"
 RUN, LOG, CHECKPOINTS, RECORD = "run.json", "log.jsonl", "checkpoints", "record.json"
 FREE = ("evaluate_every", "save_every")  # these decide nothing of the outcome
 Resume = Literal["latest", "previous"]
+Watching = Callable[[Course], AbstractContextManager[Observer]]
 
 
 class RunFolder:
     """A folder that holds one run, and from which the same run goes on; only the first process writes.
 
-    `beside` are texts to keep in it, by the names of their files.
+    `beside` are texts to keep in it, by the names of their files. `watching` makes an observer of the run, as a context,
+    from its `Course` (model, optimizer, step): see `go_on`.
     """
 
-    def __init__(self, path: str | Path, beside: Mapping[str, str] | None = None) -> None:
-        self.path, self.beside = Path(path), beside or {}
+    def __init__(self, path: str | Path, beside: Mapping[str, str] | None = None, watching: Watching | None = None) -> None:
+        self.path, self.beside, self.watching = Path(path), beside or {}, watching
         self._log: BinaryIO | None = None
 
     def claim(self, network: Mapping[str, Any], asked: Asked, data: Mapping[str, Any]) -> None:

@@ -21,14 +21,12 @@ from fathometer.runs.keeping import Judge, Keeping
 from fathometer.runs.meter import make_meter
 from fathometer.runs.progress import OnProgress, progress_bar
 from fathometer.spec import Spec, spec_to_dict
-from fathometer.training import Course, Evaluation, Fit, begin, evaluate, go_on
+from fathometer.training import Evaluation, Fit, begin, evaluate, go_on
 from fathometer.training.batch import device_of
 from fathometer.training.parallel import rank, spread, world
-from fathometer.training.step import Observer
 
 MOST_TARGETS = 32_768  # of the held-out part, at the end: a mean loss in nats is then known to about a hundredth
 FEW_TARGETS = 8_192  # between the steps, where it costs time
-Watching = Callable[[Course], AbstractContextManager[Observer]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Trained:
     record: Record
 
 
-def train(  # noqa: PLR0913  (wishes, each by its name)
+def train(
     network: Spec | str | nn.Module,
     asked: Asked = Asked(),  # noqa: B008  (frozen, so the shared default cannot change)
     *,
@@ -49,7 +47,6 @@ def train(  # noqa: PLR0913  (wishes, each by its name)
     folder: str | Path | RunFolder | None = None,
     resume: Resume = "latest",
     device: torch.device | str | None = None,
-    watching: Watching | None = None,
 ) -> Trained:
     """Train a spec, a preset or a copy of a module as asked, and return it with its record.
 
@@ -61,8 +58,6 @@ def train(  # noqa: PLR0913  (wishes, each by its name)
     With a `folder` the run is kept there: every step in `log.jsonl`, checkpoints, and `record.json` at the end. The same run
     in the same folder goes on where its "latest" checkpoint (or the "previous" one) stands, in float32 on as many threads bit
     for bit. Data that are an iterable without a `state_dict` are then read from their start up to that place.
-
-    `watching` makes an observer of the run, as a context, from its `Course` (model, optimizer, step): see `go_on`.
 
     Raises `RecordError` where the folder holds another run, or a checkpoint that cannot be used.
     """
@@ -86,7 +81,7 @@ def train(  # noqa: PLR0913  (wishes, each by its name)
             world=world(),
             first=course.step,
         )
-        watched = nullcontext() if watching is None else watching(course)
+        watched = nullcontext() if kept is None or kept.watching is None else kept.watching(course)
         with _shown(asked.steps, progress, meter.facts) as show, watched as observer:
             after, lost = keeping.after(show, meter), keeping.on_nonfinite
             observers = () if observer is None else (observer,)

@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 from fathometer.data import Dataset, find_dataset
 from fathometer.errors import SpecError, TargetError, unknown_name
 from fathometer.records import Asked
-from fathometer.runs.folder import Resume, RunFolder
-from fathometer.runs.run import Trained, Watching, train
+from fathometer.runs.folder import Resume, RunFolder, Watching
+from fathometer.runs.run import Trained, train
 from fathometer.runs.toml_text import toml_text
 from fathometer.spec import ConvNet, Mlp, Spec, Transformer, spec_from_dict, spec_to_dict
 from fathometer.spec.changes import OFF, plain_value
@@ -79,20 +79,11 @@ def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
 def train_file(run: RunFile, *, resume: Resume = "latest", silent: bool = False, watching: Watching | None = None) -> Trained:
     """Train what `read_run` has read, or go on with it, and keep it in its folder with the resolved file.
 
-    `silent` shows no progress; `watching` is that of `train`. Raises what `train` raises.
+    `silent` shows no progress; `watching` is that of `RunFolder`. Raises what `train` raises.
     """
-    kept, device = RunFolder(run.folder, {RESOLVED: run.to_toml()}), own_device(run.device)
-    progress = (lambda *_: None) if silent else None
-    return train(
-        run.network,
-        run.asked,
-        data=run.source,
-        folder=kept,
-        resume=resume,
-        device=device,
-        progress=progress,
-        watching=watching,
-    )
+    kept = RunFolder(run.folder, {RESOLVED: run.to_toml()}, watching)
+    progress, device = (lambda *_: None) if silent else None, own_device(run.device)
+    return train(run.network, run.asked, data=run.source, folder=kept, resume=resume, device=device, progress=progress)
 
 
 def _read(path: Path) -> dict[str, Any]:
