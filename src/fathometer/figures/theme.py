@@ -102,6 +102,7 @@ def _legend(colour: dict[str, str]) -> dict[str, Any]:
         "direction": "horizontal",
         "title": None,
         "labelColor": colour["text"],
+        "titleColor": colour["muted"],
         "labelFontSize": 11,
         "labelLimit": 260,
         "columnPadding": 14,
