@@ -105,6 +105,7 @@ def test_bindings_follow_the_rules_of_scopes() -> None:
     assert not {name for name, _ in found} & {"hidden", "nowhere"}
 
 
+@pytest.mark.slow
 def test_every_label_agrees_with_plain_tools() -> None:
     """On the standard library: bytes are the files', keywords are keywords, and names with a binding are names."""
     code = write_code(60_000)

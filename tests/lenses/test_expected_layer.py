@@ -53,6 +53,7 @@ def test_what_is_not_learned_has_no_layer() -> None:
     assert sum(layer is None for layer in found) >= 18
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     """A 95% interval misses the true layer in few of 20 draws, and shrinks like one over the root of the items."""
     wide, narrow = [], []

@@ -166,6 +166,7 @@ def test_english_is_asked_at_the_ends_of_words() -> None:
     assert set(ends) <= {"he", "she", "it", "him", "her"}
 
 
+@pytest.mark.slow
 def test_code_is_asked_for_its_levels() -> None:
     """All seven levels come of held-out sources, at the ends of tokens but for characters."""
     truth = code_truth(size=400_000)

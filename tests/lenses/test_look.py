@@ -73,6 +73,7 @@ def test_numbers_are_plain_and_words_are_words(text: Look) -> None:
     assert "loss without the block" in str(text)
 
 
+@pytest.mark.slow
 def test_images_get_pictures_of_what_units_like(tmp_path: Path) -> None:
     """A convnet's patches are on the page as PNG files; classes are probed; stages that change shape are left in."""
     torch.manual_seed(0)
