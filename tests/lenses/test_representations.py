@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fathometer.errors import BatchError, ModelError
 from fathometer.lenses import represent
+from fathometer.lenses.streaming import stream
 from fathometer.networks import build
 from fathometer.spec import Mlp
 
@@ -117,3 +118,18 @@ def test_a_layer_that_gives_no_batch_is_an_error() -> None:
 
     with pytest.raises(ModelError, match="first dimension"):
         represent(nn.Sequential(TimeFirst()), [torch.zeros(2, 7, 3)], layers=["0"])
+
+
+def test_who_reads_two_models_side_by_side_or_stops_finds_all_as_it_was(seed: int) -> None:
+    """Between two batches, and after a stream that was left half-way, gradients are on and the model is in its own mode."""
+    models = [build(Mlp(depth=2, width=8, inputs=4), seed=seed + each).train() for each in range(2)]
+    batches = torch.randn(6, 4).split(2)
+
+    for _ in zip(stream(models[0], batches), stream(models[1], batches), strict=True):
+        assert torch.is_grad_enabled()
+        assert all(module.training for model in models for module in model.modules())
+    left = stream(models[0], batches)
+    next(left)
+
+    assert torch.is_grad_enabled()
+    assert all(module.training for module in models[0].modules())

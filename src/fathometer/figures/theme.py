@@ -103,7 +103,6 @@ def _legend(colour: dict[str, str]) -> dict[str, Any]:
         "title": None,
         "titleColor": colour["muted"],
         "labelColor": colour["text"],
-        "titleColor": colour["muted"],
         "labelFontSize": 11,
         "labelLimit": 260,
         "columnPadding": 14,

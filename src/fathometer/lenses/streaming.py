@@ -37,11 +37,13 @@ def stream(model: nn.Module, batches: Iterable[Any], *, layers: Iterable[str] | 
     first = next(rest, None)
     if first is None:
         raise BatchError("There are no inputs", "At least one batch is needed", "Check how the data are read")
-    with unchanged(model), torch.no_grad():
-        model.eval()
-        points = points_of(model, first, layers)
-        for inputs in chain([first], rest):
-            yield _see(model, inputs, points)
+    points: tuple[DepthPoint, ...] | None = None
+    for inputs in chain([first], rest):
+        with unchanged(model), torch.no_grad():  # closed before the batch is handed out: who reads may stop, or read two models
+            model.eval()
+            points = points or points_of(model, inputs, layers)
+            seen = _see(model, inputs, points)
+        yield seen
 
 
 def points_of(model: nn.Module, inputs: Any, layers: Iterable[str] | None = None) -> tuple[DepthPoint, ...]:
