@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 import pytest
@@ -69,15 +68,6 @@ def test_the_replication_is_fitted_again(public_data: Find) -> None:
 def test_five_points_decide(public_data: Find) -> None:
     """The control: with the five points that the replication leaves out β is another number, outside its own interval."""
     assert values(fit_law(chinchilla(public_data), resamples=20))["β"] > 0.42
-
-
-def test_245_points_from_500_starts_take_no_time(public_data: Find) -> None:
-    """Under five seconds of processor time, with the intervals."""
-    points = chinchilla(public_data)
-    start = process_time()
-    fit_law(points, starts=500)
-
-    assert process_time() - start < 5
 
 
 def test_the_gemstones_are_fitted_again(public_data: Find) -> None:
