@@ -1,6 +1,5 @@
 """The documentation in Chromium: from a folder, without a network, in both themes and down to a phone."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ from tests.house import site
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 ALLOWED = ("file:", "data:")
 
 
@@ -22,19 +20,6 @@ def built(tmp_path_factory):
     return folder / "site"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Start Debian's Chromium once."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("Chromium is not installed")
-    sync = pytest.importorskip("playwright.sync_api")
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 def failed(request, heard):
     """Note what cannot be had; what a tab no longer waits for, since it has gone on to the next page, is not lost."""
     if "ERR_ABORTED" not in (request.failure or ""):
@@ -42,12 +27,12 @@ def failed(request, heard):
 
 
 @pytest.fixture
-def open_tab(chromium):
+def open_tab(browser):
     """Return a function that opens a tab without a network, and a list of all it asks for and complains of."""
     contexts = []
 
     def opened(width=1280, scheme="light"):
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
         contexts.append(context)
         tab, heard = context.new_page(), []
         tab.on("request", lambda request: request.url.startswith(ALLOWED) or heard.append(f"asks for {request.url}"))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -12,14 +11,6 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 SERVE = [sys.executable, "-m", "fathometer", "lab", "--port"]
 THEORY = """() => ['sizes', 'cosines'].map(one => document.querySelector(`.${one} .marks`).innerHTML
   + document.querySelector(`.${one} .axes`).textContent).join()"""
@@ -66,19 +57,6 @@ class Server:
         """End it at once."""
         self.process.kill()
         self.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return Debian's Chromium, driven by Playwright; closed at the end, so that nothing is left open."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is missing (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        window = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield window
-        window.close()
 
 
 @pytest.fixture(scope="module")

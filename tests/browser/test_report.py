@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 
 import pytest
 
@@ -14,14 +13,6 @@ from fathometer.report import Banner, Charts, Code, Figure, Findings, Page, Pros
 pytestmark = pytest.mark.browser
 
 DEPTH = 50
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 CODE = "import torch\n\nfor layer in model.modules():\n    if hasattr(layer, 'weight'):\n        layer.reset_parameters()\n"
 
 # The contrast of WCAG 2 between the ink of each element and the paper that lies under it.
@@ -97,19 +88,6 @@ def page():
             Prose("Caveats", ("The verdict is about the start.",)),
         ),
     )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return Debian's Chromium, driven by Playwright; closed at the end, so that nothing is left open."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is missing (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        window = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield window
-        window.close()
 
 
 @pytest.fixture(scope="module")
