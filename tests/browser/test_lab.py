@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fathometer.lab.own_hands import CLAIMS
+
 pytestmark = pytest.mark.browser
 
 SERVE = [sys.executable, "-m", "fathometer", "lab", "--port"]
@@ -283,7 +285,25 @@ def test_two_clicks_show_fifty_layers_fail_and_mended(open_lab):
     assert tab.locator(".remedy.proved").count() == 1
     assert tab.locator(".run").count() == 2
     assert tab.locator(".sizes .dots.mended").count() >= 1
-    assert tab.locator("#notes tr").count() == 2
+    assert tab.locator("#notes tr").count() == len(CLAIMS) + 1  # the failing one is a claim, the mended one stands below
+    assert tab.complaints == []
+    assert serious(tab) == []
+
+
+def test_the_lesson_is_measured_by_ones_own_hands(open_lab):
+    """A row of the lesson's table, by keys: its setting is put, preflighted and trained, and what came of it fills the row."""
+    tab = open_lab()
+    row = tab.locator("#notes tr", has_text="5 layers").first
+    assert row.locator("td").first.inner_text() == "–"
+
+    row.get_by_role("button").focus()
+    tab.keyboard.press("Enter")
+    until(tab, "() => /Again/.test(document.activeElement.textContent)", 120)
+
+    verdict, gradient, right, _ = (cell.inner_text() for cell in row.locator("td").all())
+    assert (verdict, tab.locator("#depth-number").inner_text()) == ("healthy", "5")
+    assert float(gradient) > 0.1
+    assert int(right.removesuffix("%")) > 80
     assert tab.complaints == []
     assert serious(tab) == []
 

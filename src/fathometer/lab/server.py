@@ -20,6 +20,7 @@ from fathometer.lab.desk import BusyError, Desk, Job
 from fathometer.lab.guard import Guard, Rate
 from fathometer.lab.lessons import lesson, lessons_table
 from fathometer.lab.orders import FULL_SIZE, KINDS, NORMS_AT_FULL_SIZE, read_order
+from fathometer.lab.own_hands import claims_table
 from fathometer.lab.pages import page_file
 from fathometer.lab.presets import beginnings_table
 from fathometer.lab.setting import read_setting
@@ -74,6 +75,7 @@ async def beginning(request: Request) -> Response:
             "controls": controls_table(),
             **beginnings_table(),
             "lessons": lessons_table(),
+            "claims": claims_table(),
             "full_size": full_size,
             "kinds": list(KINDS),
         }

@@ -13,7 +13,8 @@ window.fathometer = { redraws };
 
 const beginning = await ask("/api/beginning");
 const sounding = new Sounding();
-const notes = new Map();
+const noteKey = (setting, remedy = "") => JSON.stringify(Object.entries(setting).filter(([control]) => !["steps", "seed"].includes(control)).sort()) + remedy;
+const notes = new Map(beginning.claims.map(({ claim, setting }) => [noteKey(setting), { name: claim, setting }]));
 let shown = null, ghost = null, lastChange = -Infinity, wanted = null, busy = false;
 
 const controls = new Controls($("#rail"), beginning.controls, beginning.beginnings[beginning.failing].setting, () => turn());
@@ -140,10 +141,30 @@ async function story() {
 }
 
 // The table that a learner fills by their own hands.
-function note(setting, facts, name = nameOf(setting)) {
-  const key = JSON.stringify(Object.entries(setting).filter(([control]) => !["steps", "seed"].includes(control))) + name;
-  notes.set(key, { name, ...notes.get(key), ...facts });
-  $("#notes").replaceChildren(...[...notes.values()].slice(-12).map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, row.verdict ?? "–"), h("td", {}, row.gradient === undefined ? "–" : magnitude(row.gradient)), h("td", {}, row.right === undefined || row.right === null ? (row.outcome ?? "–") : percent(row.right)))));
+function note(setting, facts, remedy) {
+  const key = noteKey(setting, remedy);
+  notes.set(key, { name: remedy ?? nameOf(setting), ...notes.get(key), ...facts });
+  drawNotes();
+}
+
+function drawNotes() {
+  const rows = [...notes.values()], claims = rows.filter((row) => row.setting), others = rows.filter((row) => !row.setting).slice(-12);
+  const right = (row) => (row.right === undefined || row.right === null ? (row.outcome ?? "–") : percent(row.right));
+  const act = (row) => h("button", { type: "button", class: "small", "aria-disabled": row.busy && "true", "aria-label": `Measure: ${row.name}`, onclick: () => row.busy || measure(row) }, row.busy ? "measuring …" : row.outcome ? "Again" : "Measure");
+  const held = document.activeElement.closest("#notes") && document.activeElement.getAttribute("aria-label"); // who came by keys stays
+  $("#notes").replaceChildren(...[...claims, ...others].map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", {}, row.verdict ?? "–"), h("td", {}, row.gradient === undefined ? "–" : magnitude(row.gradient)), h("td", {}, right(row)), h("td", {}, row.setting && act(row)))));
+  if (held) $(`#notes [aria-label="${held}"]`)?.focus();
+}
+
+// A row of the lesson: its setting is put, preflighted and trained, and the row fills.
+async function measure(row) {
+  const key = noteKey(row.setting), busy = (is) => { notes.set(key, { ...notes.get(key), busy: is }); drawNotes(); };
+  controls.put(row.setting);
+  lastChange = -Infinity;
+  turn();
+  busy(true);
+  await Promise.all([preflight(), train(row.setting)]);
+  busy(false);
 }
 
 function isDark() {
@@ -193,4 +214,5 @@ onConnection((state) => {
 addEventListener("hashchange", route);
 setTheme(localStorage.getItem("theme"));
 route();
+drawNotes();
 turn();
