@@ -282,7 +282,10 @@ def test_two_clicks_show_fifty_layers_fail_and_mended(open_lab):
 
     assert before < 25
     assert after > 80
-    assert tab.locator(".remedy.proved").count() == 1
+    chips = tab.locator(".remedy .chip").all_text_contents()
+    assert chips.count("proved") == 1
+    assert "helped less" in chips
+    assert chips == sorted(chips, key=["proved", "helped less", "did not help", "not tried"].index)
     assert tab.locator(".run").count() == 2
     assert tab.locator(".sizes .dots.mended").count() >= 1
     assert tab.locator("#notes tr").count() == len(CLAIMS) + 1  # the failing one is a claim, the mended one stands below

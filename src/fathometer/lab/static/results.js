@@ -79,7 +79,7 @@ export function drawMend(card, result, apply) {
   const head = result.proved === null
     ? h("p", { class: "lead-words" }, result.needed ? "No remedy was proved to work here." : "There is nothing to mend: it trains as it is.")
     : h("p", { class: "lead-words" }, h("span", { class: "sign good", "aria-hidden": "true" }, "✓"), h("strong", {}, result.tried[result.proved].title), " mends it.");
-  const order = { proved: 0, "did not help": 1, "not tried": 2 };
+  const order = { proved: 0, "helped less": 1, "did not help": 2, "not tried": 3 };
   const sorted = [...result.tried].sort((a, b) => order[a.outcome] - order[b.outcome] || (a.loss ?? Infinity) - (b.loss ?? Infinity));
   const row = (one) => h("li", { class: `remedy ${one.outcome.replaceAll(" ", "-")}` },
     h("div", { class: "remedy-head" }, h("strong", {}, one.title), h("span", { class: "chip" }, one.outcome), one.code && h("button", { type: "button", class: one.outcome === "proved" ? "small strong" : "small", onclick: () => apply(one) }, "Apply and train")),
