@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from fathometer.training.blocks import chains
 
 # What is not made for weights that are spread: segments of several blocks; one scale for all; Muon's products; compilation.
 ONE_PROCESS = {"checkpointing": ("sqrt",), "precision": ("float16",), "optimizer": ("muon",), "compile": (True,)}
+_LET_GO = 0.2  # seconds for gloo's own threads to drop their last tensors: once the interpreter ends, doing so aborts the process
 _OF_NETWORK = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe")
 
 
@@ -87,6 +89,7 @@ def joined() -> Iterator[bool]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+        time.sleep(_LET_GO)
     distributed.destroy_process_group()  # after an error it could wait for ever
 
 
