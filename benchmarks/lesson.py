@@ -6,7 +6,7 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
-from fathometer.figures.numbers import power_text
+from fathometer.text import power_text
 
 SEEDS = (0, 1, 2)
 RESULTS = Path(__file__).parent / "results"

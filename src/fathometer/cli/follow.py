@@ -106,7 +106,7 @@ def _headline(record: "RunRecord") -> str:
 def _losses(record: "RunRecord") -> list["RenderableType"]:
     from rich.text import Text
 
-    from fathometer.figures import number_text, sparkline
+    from fathometer.text import number_text, sparkline
 
     values = [loss for _, loss in record.losses]
     if not values:
@@ -118,7 +118,7 @@ def _losses(record: "RunRecord") -> list["RenderableType"]:
 def _heatmap(record: "RunRecord", column: str, coloured: bool) -> list["RenderableType"]:
     from rich.text import Text
 
-    from fathometer.figures import heat_colour, heat_levels, heat_text
+    from fathometer.text import heat_colour, heat_levels, heat_text
 
     found = record.column(column)
     if not found:

@@ -5,7 +5,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from fathometer.diagnosis.evidence import has_stream
-from fathometer.figures import number_text, sparkline
+from fathometer.text import number_text, sparkline
 
 if TYPE_CHECKING:
     from fathometer.depth_profile import DepthProfile

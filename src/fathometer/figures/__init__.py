@@ -6,13 +6,10 @@ from fathometer.figures.by_depth import by_depth_chart
 from fathometer.figures.curves import loss_chart
 from fathometer.figures.depth import depth_chart
 from fathometer.figures.heat import heat_chart
-from fathometer.figures.heatmap import heat_colour, heat_levels, heat_text
 from fathometer.figures.levels import LevelRow, level_chart
-from fathometer.figures.numbers import number_text
 from fathometer.figures.probes import probe_chart
 from fathometer.figures.save import save
 from fathometer.figures.small_multiples import small_multiples
-from fathometer.figures.sparkline import sparkline
 from fathometer.figures.specification import spec
 
 __all__ = [
@@ -22,15 +19,10 @@ __all__ = [
     "by_depth_chart",
     "depth_chart",
     "heat_chart",
-    "heat_colour",
-    "heat_levels",
-    "heat_text",
     "level_chart",
     "loss_chart",
-    "number_text",
     "probe_chart",
     "save",
     "small_multiples",
-    "sparkline",
     "spec",
 ]

@@ -7,8 +7,8 @@ from math import floor, isfinite, log10
 
 import altair as alt
 
-from fathometer.figures.numbers import number_text, power_text
 from fathometer.figures.theme import POWERS_FONT
+from fathometer.text import number_text, power_text
 
 _LOWEST, _HIGHEST = -307, 308  # the decades that a float holds with all its digits
 _FEW = 6  # ticks that a narrow chart holds

@@ -7,9 +7,9 @@ import altair as alt
 from fathometer.figures.axes import depth_x, linear_y
 from fathometer.figures.hover import readout, with_hover
 from fathometer.figures.lines import Numbers, line_layers
-from fathometer.figures.numbers import number_text
 from fathometer.figures.reference import reference_layers
 from fathometer.figures.theme import colours, finished, legend
+from fathometer.text import number_text
 
 
 def by_depth_chart(

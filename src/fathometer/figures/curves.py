@@ -8,9 +8,9 @@ from typing import Any
 import altair as alt
 
 from fathometer.figures.axes import decades, linear_y, log_y
-from fathometer.figures.numbers import number_text
 from fathometer.figures.reference import reference_layers
 from fathometer.figures.theme import colours, finished, legend
+from fathometer.text import number_text
 
 Losses = Sequence[float]
 SMOOTHING = 0.9  # weight of the past in the running mean, before its correction for the start

@@ -9,8 +9,8 @@ from fathometer.errors import FathometerError, unknown_name
 from fathometer.figures.axes import Decades, decades, depth_x, linear_y, log_y
 from fathometer.figures.hover import Row, readout, with_hover
 from fathometer.figures.lines import line_layers, off_scale, value_texts
-from fathometer.figures.numbers import number_text
 from fathometer.figures.theme import colours, finished, legend
+from fathometer.text import number_text
 
 Measured = Sequence[tuple[str, DepthProfile]]
 

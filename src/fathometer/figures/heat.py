@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from fathometer.figures.numbers import number_text
 from fathometer.figures.theme import PALETTE, finished
+from fathometer.text import number_text
 
 Place = tuple[float, float, float | None]  # x, y, and the value there
 Curve = tuple[str, Sequence[tuple[float, float]]]

@@ -7,7 +7,7 @@ import altair as alt
 
 from fathometer.figures.axes import Decades
 from fathometer.figures.hover import Row, dot_size
-from fathometer.figures.numbers import number_text
+from fathometer.text import number_text
 
 Numbers = Sequence[float | None]
 

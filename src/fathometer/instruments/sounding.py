@@ -76,8 +76,8 @@ def _go_back(model: nn.Module, sounding: Sounding) -> None:
     loss = sounding.loss
     if not named or loss is None or not loss.requires_grad:
         return
-    start = torch.full_like(loss, sounding.scale)
-    gradients = torch.autograd.grad(loss, list(named.values()), grad_outputs=start, allow_unused=True)
+    # Not `grad_outputs`: where those are given, torch imports sympy to look at their shapes (half a second).
+    gradients = torch.autograd.grad(loss * sounding.scale, list(named.values()), allow_unused=True)
     sounding.parameter_gradients = dict(zip(named, gradients, strict=True))
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fathometer.figures import number_text, sparkline
 from fathometer.lenses.expected_layer import Expected, Relation
 from fathometer.report import Answer
+from fathometer.text import number_text, sparkline
 
 if TYPE_CHECKING:
     from fathometer.lenses.look import Look

@@ -6,7 +6,7 @@ from math import log2
 from typing import Any
 
 from fathometer.data import Dataset
-from fathometer.figures import band_chart, number_text
+from fathometer.figures import band_chart
 from fathometer.records import Asked
 from fathometer.report import Figure
 from fathometer.runs import train
@@ -15,6 +15,7 @@ from fathometer.studies.best import accuracy, at_best_rate, data_of, span, told,
 from fathometer.studies.construction import construct, count_at_start, equal_width
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
 from fathometer.studies.tree import seeded_tree, width_for
+from fathometer.text import number_text
 
 RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
 ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]  # P*: Cagnetta et al. 2024

@@ -4,8 +4,8 @@ from math import inf
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
 from fathometer.diagnosis.limits import MOST_DECADES, NAMED, STRAIN, depth_share, notable, settled
-from fathometer.figures.numbers import power_text
 from fathometer.finding import Finding
+from fathometer.text import power_text
 
 INITIALISE = ("initialise", "initialise_orthogonal", "initialise_by_measurement")
 BRANCHES = ("scale_branches", *INITIALISE, "add_norm")

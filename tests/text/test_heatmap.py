@@ -2,7 +2,7 @@
 
 import doctest
 
-from fathometer.figures import heat_colour, heat_levels, heat_text, heatmap
+from fathometer.text import heat_colour, heat_levels, heat_text, heatmap
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathometer.figures import number_text
+from fathometer.text import number_text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathometer.figures import sparkline
+from fathometer.text import sparkline
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 24, 25, 96])
