@@ -1,5 +1,6 @@
 """Does it train after `mend`? Against chance and three fixed remedies."""
 
+import ast
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -87,10 +88,24 @@ def measure(part: str, entry: Entry, way: str, truth: Row, drop: float) -> Row:
 
 
 def code_of_mend() -> str:
-    """Return a fingerprint of the source that mends: the diagnosis without the watch, which mending does not use."""
+    """Return a fingerprint of what mends: the diagnosis without the watch, which mending does not use, and without its words."""
     room = Path(mend.__code__.co_filename).parent
     files = [path for path in sorted(room.rglob("*.py")) if not path.name.startswith("watch")]
-    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    return sha256("".join(map(_bare, files)).encode()).hexdigest()[:12]
+
+
+def _bare(path: Path) -> str:
+    """Return the code of a file as a tree, without comments, docstrings and imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not _is_words(each)]
+    return ast.dump(tree)
+
+
+def _is_words(node: ast.AST) -> bool:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def read(path: Path = KEPT) -> dict[tuple[str, str], Row]:

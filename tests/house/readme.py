@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.zoo import mended
 from benchmarks.zoo.score import summary
+from tests.house.claims import claims_table
 
 ROOT = Path(__file__).parents[2]
 # A floor of the house begins at the row of the import contract that holds this room.
@@ -183,6 +184,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "trained": trained_table,
     "mend": mend_table,
     "peers": peers_table,
+    "claims": claims_table,
     "levels": levels_table,
     "dropped": dropped_table,
 }
