@@ -73,7 +73,8 @@ def _warned(rows: Rows) -> str:
 
 def _watched(rows: Rows) -> str:
     found = _where(rows, network="gpt 12 x 128", price="economy")[0]
-    return f"{found['every_10']:.2f} times the bare loop (at most {found['every_10_high']:.2f}), {found['every_1']:.2f} at every step"
+    tenth, most, every = (found[key] for key in ("every_10", "every_10_high", "every_1"))
+    return f"{tenth:.2f} times the bare loop (at most {most:.2f}), {every:.2f} at every step"
 
 
 CLAIMS = (
@@ -115,7 +116,7 @@ CLAIMS = (
     Claim(
         "Costs a few passes",
         "preflight_cost",
-        lambda rows: f"{median(row['quick passes'] for row in rows if row['quick passes']):.1f} forward and backward passes (median)",
+        lambda rows: f"{median(row['quick passes'] for row in rows if row['quick passes']):.1f} passes forward and back (median)",
     ),
     Claim(
         "Mends: trains afterwards",

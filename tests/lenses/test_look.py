@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import fathometer as fm
+from fathometer.data.sources import read_sources
 from fathometer.errors import TargetError
 from fathometer.lenses import Expected, Look, load_folder, look_at_reference
 from fathometer.lenses.look_words import order_answer, order_sentence
@@ -149,6 +150,42 @@ def test_folders_of_hugging_face_are_looked_at(kind: str, tmp_path: Path) -> Non
     assert said.startswith("its weights")
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
     assert (seen.features[0].pictures is not None) == (kind == "vit")
+
+
+@pytest.mark.parametrize(
+    ("written", "vocabulary", "expected"),
+    [
+        ("trained", 300, "the sources of the running Python"),
+        ("trained", 40, "random tokens: its tokenizer.json gives numbers beyond the model's 40"),
+        ("{}", 300, "random tokens: its tokenizer.json cannot be used"),
+    ],
+)
+def test_a_folder_with_a_tokenizer_reads_sources_or_says_why_not(
+    written: str, vocabulary: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text comes through the folder's own tokenizer; one that is broken or too large for the model is named."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for number in range(12):
+        (sources / f"part_{number}.py").write_text(f"def add_{number}(one, other):\n    return one + other\n" * 40)
+    read = read_sources(sources)[1]
+    monkeypatch.setattr("fathometer.data.sources._standard_library", lambda: read)
+    home = tmp_path / "home"
+    transformers.GPT2Config(vocab_size=vocabulary, n_embd=16, n_layer=2, n_head=2, n_positions=16).save_pretrained(home)
+    if written == "trained":
+        tokenizer = tokenizers.ByteLevelBPETokenizer()
+        tokenizer.train([str(path) for path in sorted(sources.iterdir())], vocab_size=290, show_progress=False)
+        tokenizer.save(str(home / "tokenizer.json"))
+    else:
+        (home / "tokenizer.json").write_text(written)
+
+    model, batch, words = load_folder(home)
+
+    assert words.endswith(expected) or expected in words
+    assert int(batch["input_ids"].max()) < vocabulary
+    assert model(**batch).loss.isfinite()
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

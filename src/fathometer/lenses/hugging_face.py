@@ -71,14 +71,23 @@ def _batch(config: Any, home: Path, seed: int) -> tuple[Any, str]:
         side = size if isinstance(size, int) else size[0]
         return {"pixel_values": _scenes(side, getattr(config, "num_channels", 3), seed)}, "drawn scenes"
     context = min(CONTEXT, getattr(config, "max_position_embeddings", None) or CONTEXT)
-    if (home / "tokenizer.json").is_file():
-        try:
-            windows = next(iter(text(tokenizer=home, context=context).held_out(SAMPLES)))[0]
-            return {"input_ids": windows, "labels": windows}, "the sources of the running Python"
-        except DataError:
-            pass
-    tokens = torch.randint(0, config.vocab_size, (SAMPLES, context), generator=torch.Generator().manual_seed(seed))
-    return {"input_ids": tokens, "labels": tokens}, "random tokens: the folder has no tokenizer.json"
+    windows, words = _sources(home, config.vocab_size, context)
+    if windows is None:
+        windows = torch.randint(0, config.vocab_size, (SAMPLES, context), generator=torch.Generator().manual_seed(seed))
+    return {"input_ids": windows, "labels": windows}, words
+
+
+def _sources(home: Path, vocabulary: int, context: int) -> tuple[torch.Tensor | None, str]:
+    """Return windows of the running Python's sources as the folder's tokenizer reads them, or None, and why."""
+    if not (home / "tokenizer.json").is_file():
+        return None, "random tokens: the folder has no tokenizer.json"
+    try:
+        windows = next(iter(text(tokenizer=home, context=context).held_out(SAMPLES)))[0]
+    except DataError as problem:
+        return None, f"random tokens: its tokenizer.json cannot be used ({problem.given})"
+    if int(windows.max()) >= vocabulary:
+        return None, f"random tokens: its tokenizer.json gives numbers beyond the model's {vocabulary:,}"
+    return windows, "the sources of the running Python"
 
 
 def _scenes(side: int, channels: int, seed: int) -> Any:
