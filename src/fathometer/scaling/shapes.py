@@ -6,7 +6,7 @@ from math import exp, log
 
 import numpy as np
 
-from fathometer.errors import SpecError, unknown_name
+from fathometer.errors import SpecError, look_up
 from fathometer.scaling.costs import num_parameters
 from fathometer.scaling.published import GEMSTONES_SHAPE
 from fathometer.spec import Transformer
@@ -112,12 +112,11 @@ OPINIONS: dict[str, Opinion] = {
 
 def find_opinion(name: str) -> Opinion:
     """Return the opinion of that name; raise `SpecError` for one that there is not, or that names no shape."""
-    if name not in OPINIONS:
-        raise unknown_name("opinion on shape", name, OPINIONS)
-    if OPINIONS[name].aspect is None:
+    found = look_up("opinion on shape", name, OPINIONS)
+    if found.aspect is None:
         shapes = ", ".join(other for other, opinion in OPINIONS.items() if opinion.aspect is not None)
-        raise SpecError(f'"{name}" names no shape: {OPINIONS[name].says}', f"These do: {shapes}", 'Try shape = "gpt3"')
-    return OPINIONS[name]
+        raise SpecError(f'"{name}" names no shape: {found.says}', f"These do: {shapes}", 'Try shape = "gpt3"')
+    return found
 
 
 def shape_for(parameters: float | int, opinion: Opinion, like: Transformer) -> Transformer:
