@@ -7,13 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import erf, expit
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 
 Array = Float[np.ndarray, "..."]
-SELU_SCALE, SELU_ALPHA = (
-    1.0507009873554805,
-    1.6732632423543772,
-)  # Klambauer et al. 2017, "Self-normalizing neural networks"
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, "Self-normalizing neural networks"
 GELU_OUTER, GELU_CUBE = (2 / np.pi) ** 0.5, 0.044715  # Hendrycks & Gimpel 2016; GPT-2 computes its GELU so
 LEAKY_SLOPE = 0.01  # torch's default
 
@@ -22,7 +19,7 @@ LEAKY_SLOPE = 0.01  # torch's default
 class Activation:
     """A scalar function φ with its slope φ′, elementwise on arrays of any shape.
 
-    `kinks` are the points where φ′ jumps (quadrature splits there); `saturates` says that φ′ → 0 on both sides;
+    `kinks` are the points where φ′ or φ″ jumps (quadrature splits there); `saturates` says that φ′ → 0 on both sides;
     `zeroes` says that φ is exactly 0 for all negative inputs (a unit can die); `homogeneous` that φ(ax) = aφ(x), a > 0;
     `classic_gain` is the textbook gain of `torch.nn.init.calculate_gain` (None where there is none).
     """
@@ -43,9 +40,7 @@ def find_activation(name: str) -> Activation:
     >>> find_activation("tanh").saturates
     True
     """
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
+    return look_up("activation", name, ACTIVATIONS)
 
 
 def _normal_density(x: Array) -> Array:

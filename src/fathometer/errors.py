@@ -1,8 +1,10 @@
 """Errors that say what was given, what was expected, and how to mend it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import TypeVar
 
+Item = TypeVar("Item")
 LISTED, SHOWN = 30, 6  # a longer list of names is not listed in full
 
 
@@ -60,6 +62,17 @@ def unknown_name(kind: str, given: str, known: Iterable[str], error: type[Fathom
     if len(names) > LISTED:
         listed = f"The nearest of {len(names)} are: {', '.join(near or names[:SHOWN])}"
     return error(f'There is no {kind} named "{given}"', listed, mend)
+
+
+def look_up(kind: str, name: str, known: Mapping[str, Item], error: type[FathometerError] = SpecError) -> Item:
+    """Return what has this name in a catalogue, or raise `unknown_name`.
+
+    >>> look_up("activation", "relu", {"relu": 1, "tanh": 2})
+    1
+    """
+    if name not in known:
+        raise unknown_name(kind, name, known, error)
+    return known[name]
 
 
 def kind_of(value: object) -> str:

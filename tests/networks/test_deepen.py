@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fathometer.errors import ModelError, SpecError
-from fathometer.networks import Deepened, build, deepen
+from fathometer.networks import Deepened, build, deepen, scales
+from fathometer.records import Asked
 from fathometer.spec import ConvNet, Mlp, Spec, Transformer
+from fathometer.training import make_optimizer, set_rates
 
 # One rounding of float32 is 6e-8; a multiplier that moves into a weight is rounded once in each of some layers.
 UNCHANGED = 1e-6
@@ -149,6 +151,36 @@ def test_a_weight_that_takes_up_a_multiplier_keeps_its_next_step() -> None:
         for name, power in (("momentum_buffer", 1), ("exp_avg", 1), ("exp_avg_sq", 2)):
             if name in optimizer.state[weight]:
                 torch.testing.assert_close(grown.optimizer.state[now][name], optimizer.state[weight][name] / 2**power)
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+@pytest.mark.parametrize("init", ["depth-mup", "completep", "gpt2"])
+def test_the_optimizer_has_the_rates_of_the_new_depth(init: str, depth: int) -> None:
+    """Under depth-μP and CompleteP each parameter moves as in a network built at that depth, also where one group held all."""
+    spec = replace(SMALL, depth=depth, init=init, base_depth=2, base_width=16)
+    model, asked = build(spec), Asked(optimizer="adamw", learning_rate=1e-3, weight_decay=0.1)
+    optimizer = make_optimizer(model, asked, scales(model))
+    set_rates(optimizer, 0, asked)  # which keeps the rates that it multiplies as `initial_lr`
+    grown = deepen(model, to=8, optimizer=optimizer, where="between")
+    assert grown.optimizer is not None
+    expected = make_optimizer(grown.model, asked, scales(grown.model))
+
+    assert _options(grown.model, grown.optimizer) == _options(grown.model, expected)
+    assert (_options(model, optimizer) == _options(model, grown.optimizer, grown.model)) == (init == "gpt2")
+    assert all(group["initial_lr"] == group["lr"] for group in grown.optimizer.param_groups)
+
+
+def _options(
+    model: nn.Module, optimizer: torch.optim.Optimizer, home: nn.Module | None = None
+) -> dict[str, tuple[float, float, float]]:
+    """Return rate, weight decay and ε, to nine digits, of the parameters of `home` that have the names of the model's."""
+    groups = {p: group for group in optimizer.param_groups for p in group["params"]}
+    known = dict(model.named_parameters())
+    return {
+        name: tuple(float(f"{groups[p][option]:.9g}") for option in ("lr", "weight_decay", "eps"))
+        for name, p in (home or model).named_parameters()
+        if name in known
+    }
 
 
 def test_the_model_and_its_optimizer_are_left_alone() -> None:

@@ -176,3 +176,15 @@ def test_the_module_is_left_alone() -> None:
         assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
         assert model.training
         assert len(model.layers) == 3
+
+
+def test_new_blocks_are_in_the_mode_of_those_that_they_copy(seed: int) -> None:
+    """A module in train mode grows by blocks in train mode, and what was put in eval mode by hand stays so in its copy."""
+    torch.manual_seed(seed)
+    model = Stacked().train()
+    for layer in model.layers:
+        layer.norm.eval()
+    grown = deepen(model, to=5, inputs=torch.randn(2, 8)).model
+
+    assert [(layer.training, layer.first.training, layer.norm.training) for layer in grown.layers] == [(True, True, False)] * 5
+    assert not deepen(model.eval(), to=5, inputs=torch.randn(2, 8)).model.layers[-1].training

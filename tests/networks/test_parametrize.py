@@ -312,12 +312,12 @@ torch.set_num_threads(1)
 from fathometer.networks import parametrize
 from fathometer.records import Asked
 from fathometer.training import fit
-from fathometer.training.parallel import joined, rank, spread
+from fathometer.training.parallel import joined, rank, shard
 from test_parametrize import BASE, gpt2, tokens
 with joined():
     found = parametrize(gpt2, 64, 4, tokens(), base=BASE)
     asked = Asked(6, 4, "adamw", 1e-2, weight_decay=0.1)
-    losses = fit(spread(found.model, asked), [tokens()], asked, scales=found.scales).losses
+    losses = fit(shard(found.model, asked), [tokens()], asked, scales=found.scales).losses
     if rank() == 0:
         Path(sys.argv[1]).write_text(json.dumps(losses))
 """

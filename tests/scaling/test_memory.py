@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fathometer.instruments import account
 from fathometer.networks import build
 from fathometer.scaling import memory_bytes, num_parameters
-from fathometer.spec import Mlp, preset
+from fathometer.spec import ConvNet, Mlp, Transformer, preset
 
 BATCH = 5
 
@@ -42,6 +43,7 @@ def kept_by_autograd(spec: Mlp) -> int:
         {"residual": "pre-norm"},
         {"residual": "post-norm", "activation": "gelu"},
         {"residual": "layerscale"},
+        {"residual": "highway", "activation": "gelu"},
     ],
     ids=str,
 )
@@ -100,3 +102,31 @@ def test_a_recomputed_block_more_costs_one_stream() -> None:
     deeper = more - memory_bytes(spec, recompute=True).activations
 
     assert deeper == 4 * 2048 * 12_288
+
+
+@pytest.mark.parametrize(
+    ("spec", "less"),
+    [
+        (Mlp(depth=4, width=16), 0),
+        (Mlp(depth=4, width=16, activation="gelu"), 0),
+        (Mlp(depth=4, width=16, residual="plain"), 0),
+        (Mlp(depth=4, width=16, residual="plain", activation="gelu"), 0),
+        (Mlp(depth=4, width=16, residual="highway"), 0),
+        (Mlp(depth=4, width=256, residual="pre-norm"), 0.005),  # statistics of LayerNorm: two numbers for 256
+        (ConvNet(depth=14, width=4, image_size=16, norm=None), 0),
+        (ConvNet(depth=14, width=4, image_size=16, norm=None, activation="gelu"), 0),
+        (Transformer(depth=3, width=64, heads=2, vocabulary=50, context=32, residual="plain"), 0.005),  # token numbers
+    ],
+    ids=str,
+)
+def test_a_recomputed_network_keeps_what_is_counted_on_it(spec: Mlp | ConvNet | Transformer, less: float) -> None:
+    """Blocks' inputs, and one block without the input that is among them, equal what counting on the network itself finds."""
+    shape = {
+        Mlp: lambda: torch.empty(BATCH, spec.inputs, device="meta"),
+        ConvNet: lambda: torch.empty(BATCH, spec.channels, spec.side, spec.side, device="meta"),
+        Transformer: lambda: torch.empty(BATCH, spec.context, dtype=torch.long, device="meta"),
+    }
+    counted = account(build(spec, device="meta"), shape[type(spec)]()).recomputed_activation_bytes
+
+    assert counted is not None
+    assert counted * (1 - less) <= memory_bytes(spec, BATCH, recompute=True).activations <= counted

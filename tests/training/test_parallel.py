@@ -33,7 +33,7 @@ from fathometer.records import Asked
 from fathometer.runs import train
 from fathometer.spec import Mlp, Transformer
 from fathometer.training import begin, go_on
-from fathometer.training.parallel import joined, rank, spread, whole, world
+from fathometer.training.parallel import joined, rank, shard, whole, world
 
 torch.set_num_threads(1)
 task, folder, spec, asked = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3]), eval(sys.argv[4])
@@ -54,7 +54,7 @@ def fall(step, total, loss):
 def teach():
     if task == "gradients":
         model = build(spec, seed=0)
-        course = begin(spread(model, asked), asked)
+        course = begin(shard(model, asked), asked)
         go_on(course, digits().batches(asked.batch_size, rank=rank(), world=world()), observers=[keep])
     else:
         train(spec, asked, folder=folder, progress=fall)
@@ -169,17 +169,17 @@ def test_what_is_for_one_process_is_refused_in_several(name: str, value: object,
     """The error names the wish and its value, and says how many processes there are."""
     monkeypatch.setattr(parallel, "world", lambda: 2)
     with pytest.raises(SpecError, match=f"`{name}` is {value!r}, in a run of 2 processes"):
-        parallel.spread(build(SPEC), Asked(**{name: value}))
+        parallel.shard(build(SPEC), Asked(**{name: value}))
 
 
 def test_one_process_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside torchrun nothing is joined, nothing is spread, and every number and tensor is its own."""
+    """Outside torchrun nothing is joined, nothing is sharded, and every number and tensor is its own."""
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     model = build(Transformer(depth=1, width=16, heads=2))
     handler = signal.getsignal(signal.SIGTERM)
     with parallel.joined() as is_first:
         assert is_first
-        assert parallel.spread(model, Asked(optimizer="muon")) is model
+        assert parallel.shard(model, Asked(optimizer="muon")) is model
         assert (parallel.rank(), parallel.world()) == (0, 1)
         assert not torch.distributed.is_initialized()
     assert signal.getsignal(signal.SIGTERM) is handler

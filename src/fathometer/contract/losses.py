@@ -1,12 +1,19 @@
 """What the loss is when none is given, and what fits what."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from fathometer.contract.values import main_tensor, tensors_in
 from fathometer.errors import BatchError, ModelError
+
+IGNORED = -100  # torch's own mark for "no target here"
+
+
+def are_classes(targets: Any) -> TypeGuard[Tensor]:
+    """Return whether targets are a tensor of integers, which number classes."""
+    return isinstance(targets, Tensor) and not targets.is_floating_point() and targets.dtype != torch.bool
 
 
 def default_loss(output: Any, targets: Any) -> Tensor:
@@ -41,7 +48,7 @@ def class_rows(values: Tensor, targets: Tensor) -> Tensor:
             "Cross-entropy needs one class for each sample: outputs (batch, classes), targets (batch)",
             "Pass float targets of the outputs' shape for a regression, or loss_fn= for another loss",
         )
-    kept = targets[targets != -100]  # torch's own mark for "no target here"
+    kept = targets[targets != IGNORED]
     if kept.numel() and not 0 <= int(kept.min()) <= int(kept.max()) < rows.shape[1]:
         raise BatchError(
             f"The targets run from {int(kept.min())} to {int(kept.max())}",

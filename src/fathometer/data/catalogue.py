@@ -15,7 +15,7 @@ from fathometer.data.images import images
 from fathometer.data.language import language
 from fathometer.data.scenes import scenes
 from fathometer.data.text import text
-from fathometer.errors import DataError, unknown_name
+from fathometer.errors import DataError, look_up, unknown_name
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -38,9 +38,8 @@ def find_dataset(name: str, **options: Any) -> Dataset:
     >>> find_dataset("parity", bits=4, samples=10).facts["held_out_samples"]
     6
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
-    return DATASETS[name](**check_options(name, options))
+    make = look_up("data set", name, DATASETS)
+    return make(**check_options(name, options))
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

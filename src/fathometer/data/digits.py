@@ -1,47 +1,24 @@
 """Real handwriting that every scikit-learn brings along: 8×8 digits."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from fathometer.data.batches import Batches, in_order
-from fathometer.data.dataset import Pairs, class_facts
+from fathometer.data.dataset import Samples, class_facts
 
 HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Digits:
+class Digits(Samples):
     """Handwritten digits in two parts: inputs `(samples, 64)`, standardised; targets 0 to 9."""
 
     train_inputs: Float[Tensor, "train 64"]
     train_targets: Int64[Tensor, " train"]
     test_inputs: Float[Tensor, "test 64"]
     test_targets: Int64[Tensor, " test"]
-
-    @property
-    def name(self) -> str:
-        """Return the name in the catalogue."""
-        return "digits"
-
-    @cached_property
-    def facts(self) -> Mapping[str, Any]:
-        """Return sizes, classes and a hash, as plain values."""
-        return class_facts(self.train_inputs, self.train_targets, self.test_inputs, self.test_targets, classes=10)
-
-    def batches(self, batch_size: int, seed: int = 0, *, rank: int = 0, world: int = 1) -> Batches:
-        """Return endless batches that are shuffled anew in every epoch and resume in the middle of one."""
-        identity = self.facts["sha256"]
-        return Batches(self.train_inputs, self.train_targets, batch_size, seed, rank=rank, world=world, identity=identity)
-
-    def held_out(self, batch_size: int = 64) -> Pairs:
-        """Return an iterator over each held-out digit once, always in the same order."""
-        return in_order(self.test_inputs, self.test_targets, batch_size)
 
 
 def digits(seed: int = 0) -> Digits:
@@ -62,9 +39,10 @@ def digits(seed: int = 0) -> Digits:
         images, labels, test_size=HELD_OUT_SHARE, stratify=labels, random_state=seed
     )
     mean, std = train.mean(), train.std()
-    return Digits(
+    parts = (
         torch.tensor((train - mean) / std, dtype=torch.float32),
         torch.tensor(train_labels, dtype=torch.int64),
         torch.tensor((test - mean) / std, dtype=torch.float32),
         torch.tensor(test_labels, dtype=torch.int64),
     )
+    return Digits("digits", class_facts(*parts, classes=10), *parts)

@@ -1,4 +1,4 @@
-"""What letters and pairs of letters alone tell of a text."""
+"""What single tokens, and pairs of them, tell of a text by themselves."""
 
 import numpy as np
 from jaxtyping import Float64, Integer

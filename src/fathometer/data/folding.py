@@ -48,8 +48,8 @@ def sawtooth(folds: int = 4, *, targets: str = "class", samples: int = SAMPLES, 
     """Return numbers from 0 to 1 and whether they lie on the upper half of a sawtooth with 2^folds pieces.
 
     `targets` "value" gives the sawtooth itself, scaled to mean 0 and std 1. Inputs `(batch, 1)`, scaled likewise. A network
-    of 2 · folds layers and two units each is exact; a shallow one needs a unit for each piece. Telgarsky 2015,
-    "Representation benefits of deep feedforward networks".
+    of `folds` hidden layers of two units each is exact (`theory.tent_network`); one hidden layer needs a unit for each piece.
+    Telgarsky 2015, "Representation benefits of deep feedforward networks".
     """
     if targets not in TARGETS:
         raise unknown_name("kind of targets", targets, TARGETS, DataError)

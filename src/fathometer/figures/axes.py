@@ -75,6 +75,13 @@ def linear_y(field: str, values: Sequence[float], percent: bool = False, whole: 
     )
 
 
+def same_axis(y: alt.Y, field: str) -> alt.Y:
+    """Return the y channel of another field on the same axis, as the lower edge of a band has it."""
+    copy = y.copy(deep=False)
+    copy.shorthand = field
+    return copy
+
+
 def depth_x(first: int, last: int, title: str = "depth (block)") -> alt.X:
     """Return the x channel that counts blocks in the order of execution."""
     return alt.X(

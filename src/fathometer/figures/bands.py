@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from fathometer.figures.axes import decades, linear_y, log_y
+from fathometer.figures.axes import decades, linear_y, log_y, same_axis
 from fathometer.figures.reference import reference_layers
 from fathometer.figures.theme import colours, finished, legend
 from fathometer.text import number_text
@@ -34,12 +34,10 @@ def band_chart(
     rows = [row for label, points in lines for row in _rows(label, points, percent)]
     ends = [row[key] for row in rows for key in ("low", "high")] + ([] if reference is None else [reference[0]])
     y = log_y("value", decades(ends)) if log[1] else linear_y("value", ends, percent=percent)
-    low = y.copy(deep=False)
-    low.shorthand = "low"
     labels = [label for label, _ in lines]
     colour = alt.Color("line", type="nominal", scale=colours(labels), legend=legend(labels))
     drawn = alt.Chart(alt.Data(values=rows)).encode(x=_x(axis, rows, log[0]), color=colour)
-    band = drawn.mark_area(style="seed-band", aria=False).encode(y=low, y2="high")
+    band = drawn.mark_area(style="seed-band", aria=False).encode(y=same_axis(y, "low"), y2="high")
     line = drawn.mark_line(style="line").encode(y=y)
     tips = [alt.Tooltip(name, type="nominal", title=text) for name, text in (("line", "line"), ("at", axis), ("words", "value"))]
     dots = drawn.mark_point(style="dot", size=44).encode(y=y, tooltip=tips)

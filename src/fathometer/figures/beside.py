@@ -1,6 +1,8 @@
 """Two or three charts in one picture, side by side."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import altair as alt
 
@@ -11,12 +13,18 @@ _GAP = 36  # pixels between two charts
 
 def beside(*charts: alt.LayerChart) -> alt.HConcatChart:
     """Return the charts from left to right, each with its own axes, colours and legend; for a picture, not for a page."""
-    with warnings.catch_warnings():
-        # Charts by depth share their pointer, so that a depth is marked in all of them: altair asks whether that is meant.
-        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
+    with one_pointer():
         row = alt.hconcat(*map(bare, charts), spacing=_GAP).resolve_scale(color="independent", x="independent", y="independent")
     row.config = alt.Config.from_dict(config())
     return row
+
+
+@contextmanager
+def one_pointer() -> Iterator[None]:
+    """Let charts by depth share their pointer, so that a depth is marked in all of them: altair asks whether that is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
+        yield
 
 
 def bare(chart: alt.LayerChart) -> alt.LayerChart:

@@ -1,6 +1,6 @@
 """Any number against depth, for a few lines, one depth marked in all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import altair as alt
 
@@ -34,14 +34,27 @@ def by_depth_chart(
     known = [number for _, numbers in lines for number in numbers if number is not None]
     ends = known + ([] if reference is None else [reference[0]])
     x, y = depth_x(first, first + length - 1, axis), linear_y("value", ends, percent=percent, whole=percent)
+    behind = [] if reference is None else reference_layers(*reference)
+    drawn = lines_over(behind, lines, x, y, depths=depths, names=names, say=lambda number: _words(number, percent))
+    return finished(drawn, title, subtitle, _describe(title, lines, percent))
+
+
+def lines_over(
+    behind: Sequence[alt.Chart],
+    lines: Sequence[tuple[str, Numbers]],
+    x: alt.X,
+    y: alt.Y,
+    *,
+    depths: Sequence[int],
+    names: Sequence[str],
+    say: Callable[[float | None], str],
+) -> alt.LayerChart | alt.FacetChart:
+    """Return labelled lines over other layers, each with its colour, and with what to `say` of a number where one points."""
     labels = [label for label, _ in lines]
     colour = alt.Color("network", type="nominal", scale=colours(labels), legend=legend(labels))
-    behind = [] if reference is None else reference_layers(*reference)
-    layers = [*behind, *line_layers(dict(lines), x, y, colour=colour, first=first)]
-    texts = {label: [_words(number, percent) for number in numbers] + [""] * (length - len(numbers)) for label, numbers in lines}
-    return finished(
-        with_hover(layers, x, readout(depths, names, texts), labels), title, subtitle, _describe(title, lines, percent)
-    )
+    layers = [*behind, *line_layers(dict(lines), x, y, colour=colour, first=depths[0] if depths else 1)]
+    texts = {label: [say(number) for number in numbers] + [""] * (len(depths) - len(numbers)) for label, numbers in lines}
+    return with_hover(layers, x, readout(depths, names, texts), labels)
 
 
 def _words(number: float | None, percent: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from fathometer.figures.axes import decades, linear_y, log_y
+from fathometer.figures.axes import decades, linear_y, log_y, same_axis
 from fathometer.figures.reference import reference_layers
 from fathometer.figures.theme import colours, finished, legend
 from fathometer.text import number_text
@@ -32,8 +32,6 @@ def loss_chart(
     rows = [row for name, seeds in runs for row in _rows(name, seeds)]
     ends = [float(row[key]) for row in rows for key in ("low", "high")] + ([] if reference is None else [reference])
     y = log_y("value", decades(ends)) if log else linear_y("value", ends)
-    low = y.copy(deep=False)
-    low.shorthand = "low"
     labels = [name for name, _ in runs]
     colour = alt.Color("run", type="nominal", scale=colours(labels), legend=legend(labels))
     x = alt.X(
@@ -44,7 +42,7 @@ def loss_chart(
         scale=alt.Scale(nice=False, zero=False),
     )
     drawn = alt.Chart(alt.Data(values=rows)).encode(x=x, color=colour)
-    band = drawn.mark_area(style="seed-band", aria=False).encode(y=low, y2="high")
+    band = drawn.mark_area(style="seed-band", aria=False).encode(y=same_axis(y, "low"), y2="high")
     line = drawn.mark_line(style="curve").encode(y=y, tooltip=_tooltip())
     behind = [] if reference is None else reference_layers(reference, f"{label}: {number_text(reference)}")
     seeds = max((len(seeds) for _, seeds in runs), default=0)

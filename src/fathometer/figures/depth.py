@@ -6,7 +6,7 @@ import altair as alt
 
 from fathometer.depth_profile import COLUMNS, DepthProfile
 from fathometer.errors import FathometerError, unknown_name
-from fathometer.figures.axes import Decades, decades, depth_x, linear_y, log_y
+from fathometer.figures.axes import Decades, decades, depth_x, linear_y, log_y, same_axis
 from fathometer.figures.hover import Row, readout, with_hover
 from fathometer.figures.lines import line_layers, off_scale, value_texts
 from fathometer.figures.theme import colours, finished, legend
@@ -101,18 +101,12 @@ def _forecast_layers(
         row: Row = {"depth": index + 1, "network": FORECAST_LABEL, "value": place(value)}
         rows.append(row | {"low": place(low), "high": place(high)})
     drawn = alt.Chart(alt.Data(values=rows)).encode(x=x, color=colour)
-    ends = {"y": _same_axis(y, "low"), "y2": "high"}
+    ends = {"y": same_axis(y, "low"), "y2": "high"}
     if len(rows) == 1:  # an area and a line need two points
         band = drawn.mark_rule(style="forecast-band", strokeWidth=_ALONE, aria=False).encode(**ends)
         return [band, drawn.mark_tick(style="forecast-line", orient="horizontal", size=_ALONE, aria=False).encode(y=y)]
     band = drawn.mark_area(style="forecast-band", aria=False).encode(**ends)
     return [band, drawn.mark_line(style="forecast-line", aria=False).encode(y=y)]
-
-
-def _same_axis(y: alt.Y, field: str) -> alt.Y:
-    copy = y.copy(deep=False)
-    copy.shorthand = field
-    return copy
 
 
 def _empty() -> alt.Chart:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import altair as alt
 
 from fathometer.figures.axes import depth_x, linear_y
-from fathometer.figures.hover import readout, with_hover
-from fathometer.figures.lines import Numbers, line_layers
+from fathometer.figures.by_depth import lines_over
+from fathometer.figures.lines import Numbers
 from fathometer.figures.reference import reference_layers
-from fathometer.figures.theme import colours, finished, legend
+from fathometer.figures.theme import finished
 
 
 def probe_chart(
@@ -23,14 +23,8 @@ def probe_chart(
     depths = range(first, first + length)
     names = list(blocks) or ["input" if depth == 0 else str(depth) for depth in depths]
     x, y = depth_x(first, first + length - 1), linear_y("value", [], percent=True, whole=True)
-    labels = [label for label, _ in networks]
-    colour = alt.Color("network", type="nominal", scale=colours(labels), legend=legend(labels))
-    layers = [
-        *reference_layers(chance, f"guessing: {chance:.0%}", below=True),
-        *line_layers(dict(networks), x, y, colour=colour, first=first),
-    ]
-    texts = {label: [_percent(number) for number in numbers] + [""] * (length - len(numbers)) for label, numbers in networks}
-    chart = with_hover(layers, x, readout(depths, names, texts), labels)
+    behind = reference_layers(chance, f"guessing: {chance:.0%}", below=True)
+    chart = lines_over(behind, networks, x, y, depths=depths, names=names, say=_percent)
     subtitle = "accuracy of a linear probe on held-out samples"
     return finished(chart, "What each layer knows", subtitle, _describe(networks, chance))
 

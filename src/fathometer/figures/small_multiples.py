@@ -1,11 +1,10 @@
 """Many small charts in one picture: one column for each network."""
 
-import warnings
 from collections.abc import Sequence
 
 import altair as alt
 
-from fathometer.figures.beside import bare
+from fathometer.figures.beside import bare, one_pointer
 from fathometer.figures.theme import config
 
 _WIDTH, _HEIGHT, _GAP = 164, 112, 16  # pixels of one chart, and between two
@@ -18,9 +17,7 @@ def small_multiples(columns: Sequence[Column], title: str, subtitle: str | Seque
     Charts lose their legends: the subtitle has to say what is what. The first column's charts keep their own titles as those
     of their axes.
     """
-    with warnings.catch_warnings():
-        # Charts by depth share their pointer, so that a depth is marked in all of them: altair asks whether that is meant.
-        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
+    with one_pointer():
         stacks = [_stack(*column, named=index == 0) for index, column in enumerate(columns)]
         row = alt.hconcat(*stacks, spacing=_GAP, title=alt.Title(title, subtitle=subtitle, fontSize=16, subtitleFontSize=12))
         row = row.resolve_scale(color="independent", x="independent", y="independent")

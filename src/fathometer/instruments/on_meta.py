@@ -1,23 +1,23 @@
 """A twin of any module that has shapes and no numbers."""
 
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from fathometer.contract import tensors_in
+from fathometer.contract import tensors_in, unwrapped
 from fathometer.errors import ModelError
 
 
 def on_meta(model: nn.Module) -> nn.Module:
     """Return a copy of the module on the meta device; nothing of the module is changed, and no number is copied.
 
-    Parameters that are one stay one, and each keeps its `requires_grad`. A module from `torch.compile` gives the twin of
-    what was compiled. Raises `ModelError` for a module that cannot be copied.
+    Parameters that are one stay one, and each keeps its `requires_grad`. A wrapped module, as from `torch.compile`, gives the
+    twin of what is inside. Raises `ModelError` for a module that cannot be copied.
     """
-    model = cast(nn.Module, getattr(model, "_orig_mod", model))
+    model = unwrapped(model)
     twins: dict[int, Any] = {}  # what `deepcopy` takes for copied already
     for module in model.modules():
         for _, tensor in tensors_in(vars(module)):

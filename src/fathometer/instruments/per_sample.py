@@ -21,10 +21,8 @@ from fathometer.instruments.quiet import WithoutDropout
 NumberOf = Callable[[Any, Any], Tensor]
 Gradients = dict[str, Tensor]
 MAX_SAMPLES, MAX_LOOP_SAMPLES = 16, 8  # one by one each sample costs a backward pass
-MAX_ENTRIES, MIN_ENTRIES = (
-    65_536,
-    256,
-)  # of all parameters, and of each: of larger ones every n-th entry stands for its neighbours
+# Of all parameters, and of each: of larger ones every n-th entry stands for its neighbours.
+MAX_ENTRIES, MIN_ENTRIES = 65_536, 256
 MAX_AT_ONCE = 2**25  # gradient entries that are made at once: 128 MiB
 
 

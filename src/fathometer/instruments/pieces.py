@@ -15,9 +15,9 @@ from fathometer.contract import main_tensor
 from fathometer.errors import BatchError, SpecError
 
 Values = Float[np.ndarray, "_ _"]  # a row for each point
-_RELU = torch.ops.aten
+aten = torch.ops.aten
 # The functions that bend once, where their input is 0; a slope of theirs never turns a sum of signs around.
-BENDS = {_RELU.relu.default, _RELU.relu_.default, _RELU.leaky_relu.default, _RELU.leaky_relu_.default, _RELU.abs.default}
+BENDS = {aten.relu.default, aten.relu_.default, aten.leaky_relu.default, aten.leaky_relu_.default, aten.abs.default}
 SAME_PLACE = 1e-13  # of the line: nearer kinks are one, told apart by rounding alone
 SAME_SLOPE = 1e-7  # of the steepest piece: float64 leaves about 1e-10 after some dozens of layers
 MOST_PIECES = 2**20

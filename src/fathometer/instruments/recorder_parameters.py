@@ -36,8 +36,11 @@ class _Group:
 
 @dataclass(frozen=True, eq=False)
 class TensorTable:
-    """Weight tensors at one step: how many numbers each has, root mean squares ("weight", "gradient", "update"), and the
-    relative errors of their squares ("weight_error", "gradient_error"); -1 is "not known"."""
+    """Weight tensors at one step: how many numbers each has, and columns of what was measured of them, one row for each.
+
+    The columns are root mean squares ("weight", "gradient", "update") and the relative errors of their squares
+    ("weight_error", "gradient_error"); in these arrays -1 is "not known".
+    """
 
     numels: Mapping[str, int]
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -173,10 +176,6 @@ def _known(value: float) -> float | None:
 
 
 def _local(tensor: Tensor) -> Tensor:
-    return tensor.detach() if type(tensor) in (Tensor, nn.Parameter) else _part(tensor)
-
-
-def _part(tensor: Tensor) -> Tensor:
-    """Return this process's part of a tensor that is spread over several."""
+    """Return this process's part of a tensor that is spread over several, any other whole."""
     tensor = tensor.detach()
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,4 @@ PRICES: dict[str, Price] = {
 
 def price_of(name: str) -> Price:
     """Return the preset of this name; raise `SpecError` for another."""
-    if name not in PRICES:
-        raise unknown_name("price", name, PRICES)
-    return PRICES[name]
+    return look_up("price", name, PRICES)

@@ -88,7 +88,7 @@ def parameter_columns(homes: Homes, table: TensorTable) -> tuple[dict[str, Serie
     numel = np.array(list(table.numels.values()), dtype=np.float64)[row]
 
     def mean_square(kind: str) -> NDArray[np.float64]:
-        """Return the mean square over all tensors that lie in each point; NaN where there is none that is known."""
+        """Return the mean square over all tensors that lie in each point; -1 where there is none that is known."""
         sizes = table.columns[kind][row]
         known = np.where(sizes == -1, 0.0, numel)
         with np.errstate(all="ignore"):

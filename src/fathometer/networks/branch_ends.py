@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from fathometer.contract import call, main_tensor, split_batch, tensors_in
@@ -184,9 +183,3 @@ def _leaves(node: Node) -> Iterator[Tensor]:
 
 def _is_product(node: Node) -> bool:
     return node.name().startswith(_PRODUCTS)
-
-
-@torch.no_grad()
-def root_mean_square(tensor: Tensor) -> float:
-    """Return √(mean of squares)."""
-    return float(tensor.detach().float().square().mean().sqrt())

@@ -1,10 +1,11 @@
 """Make a trained network deeper without a change of what it computes."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fathometer.errors import unknown_name
@@ -15,6 +16,7 @@ from fathometer.networks.duplicate import duplicate
 from fathometer.networks.growth import PLACES, Growth, alike, check_growth, lay_out
 from fathometer.networks.identity import check_identity_exists, make_identity, take_numbers
 from fathometer.networks.mlp import MlpNetwork
+from fathometer.networks.roles import roles
 from fathometer.networks.transformer import TransformerNetwork
 from fathometer.spec import ConvNet, Spec
 
@@ -46,7 +48,8 @@ def deepen(
     measuring on `inputs` (Wu et al. 2024, "LLaMA Pro"). `where` is a key of `PLACES`. The model is left alone.
 
     An `optimizer` comes back as a new one over the grown network: old parameters keep their states, and new ones join the
-    group of the old ones that they are like, with its options as they are. A scheduler has to be made anew.
+    group of the old ones that they are like, with its options as they are, but for the rate and ε that depth-μP and CompleteP
+    change with depth. A scheduler has to be made anew.
 
     Raises `ModelError` with the reason where no block can be the identity, `SpecError` where `to` takes blocks away.
 
@@ -57,7 +60,7 @@ def deepen(
         raise unknown_name("place", where, PLACES)
     is_ours = isinstance(model, MlpNetwork | ConvNetwork | TransformerNetwork)
     growth = _grow(model, to, where, seed) if is_ours else duplicate(model, to, inputs=inputs, where=where, blocks=blocks)
-    grown = None if optimizer is None else carry(optimizer, growth.moved, kin=growth.kin, factors=growth.factors)
+    grown = None if optimizer is None else carry(optimizer, growth)
     new_blocks = tuple(index for index, (_, is_new) in enumerate(growth.layout) if is_new)
     return Deepened(growth.model, grown, new_blocks)
 
@@ -82,7 +85,17 @@ def _grow(model: Network, to: int, where: str, seed: int) -> Growth:
     for module in grown.modules():
         if getattr(module, "spec", None) == spec:
             module.spec = deeper  # pyrefly: ignore[bad-argument-type]  (nn.Module types attributes as Tensor | Module)
+    growth.paces.update(_paces(grown, spec, deeper))
     return growth
+
+
+def _paces(grown: nn.Module, spec: Spec, deeper: Spec) -> Iterator[tuple[Tensor, tuple[float, float]]]:
+    for name, tensor in roles(grown).items():
+        before, now = (one.scale(tensor.role, tensor.fan_in, tensor.fan_out) for one in (spec, deeper))
+        rate = now.learning_rate_multiplier / before.learning_rate_multiplier
+        epsilon = now.epsilon_multiplier / before.epsilon_multiplier
+        # Rounded, so that what is alike but for the last digit stays in one group.
+        yield grown.get_parameter(name), (round(rate, 12), round(epsilon, 12))
 
 
 def _deeper(spec: Spec, to: int) -> Spec:

@@ -33,7 +33,7 @@ def duplicate(model: nn.Module, to: int, *, inputs: Any, where: str, blocks: str
     before, arguments = heard(grown.eval(), stack[-1], inputs)
     growth = Growth(grown, layout, moved)
     if any(is_new for _, is_new in layout):
-        _insert(growth, stack, old_stack, what_to_zero(stack[-1], arguments))
+        modes += _insert(growth, stack, old_stack, what_to_zero(stack[-1], arguments))
         _renumber(grown, stack, len(old_stack))
     _check_unchanged(before, grown, inputs)
     for module, mode in modes:
@@ -41,21 +41,25 @@ def duplicate(model: nn.Module, to: int, *, inputs: Any, where: str, blocks: str
     return growth
 
 
-def _insert(growth: Growth, stack: Stack, old_stack: Stack, zeros: list[Unit]) -> None:
-    old_blocks, blocks = list(stack), list[nn.Module]()
+def _insert(growth: Growth, stack: Stack, old_stack: Stack, zeros: list[Unit]) -> list[tuple[nn.Module, bool]]:
+    """Put the new blocks into a stack; return their modules with the mode, train or eval, of those that they copy."""
+    old_blocks, blocks, modes = list(stack), list[nn.Module](), list[tuple[nn.Module, bool]]()
     for index, is_new in growth.layout:
         # The first block of a stage may be of another shape than those behind it.
         source = index if _likeness(old_blocks[index]) == _likeness(old_blocks[-1]) else len(old_blocks) - 1
         blocks.append(_emptied(old_blocks[source], zeros) if is_new else old_blocks[index])
         if is_new:
             growth.kin.update(alike(blocks[-1], old_stack[source]))
+            pairs = zip(blocks[-1].modules(), old_stack[source].modules(), strict=True)
+            modes += [(new, old.training) for new, old in pairs]
     del stack[:]
     stack.extend(blocks)
+    return modes
 
 
 @torch.no_grad()
 def _emptied(block: nn.Module, zeros: list[Unit]) -> nn.Module:
-    twin = deepcopy(block).requires_grad_(True).train(block.training)
+    twin = deepcopy(block).requires_grad_(True)
     for unit in zeros:
         for name in unit:
             twin.get_parameter(name).zero_()

@@ -1,4 +1,4 @@
-"""The MLP branch of a transformer: each place thinks by itself."""
+"""The MLP branch of a transformer: each place for itself."""
 
 from collections.abc import Iterator
 

@@ -14,7 +14,8 @@ PLACES = {"end": "behind the last block", "between": "spread evenly, each behind
 class Growth:
     """A grown copy, where each old parameter went, which old one each new one is like, and what was multiplied.
 
-    `factors` goes by the parameter of the copy; `layout` is what `lay_out` returned.
+    `factors` goes by the parameter of the copy, and so does `paces`: by how much a parametrization multiplies its learning rate
+    and Adam's ε at the new depth beyond the old one. `layout` is what `lay_out` returned.
     """
 
     model: nn.Module
@@ -22,6 +23,7 @@ class Growth:
     moved: dict[Tensor, nn.Parameter]
     kin: dict[nn.Parameter, nn.Parameter | None] = field(default_factory=dict)
     factors: dict[Tensor, float] = field(default_factory=dict)
+    paces: dict[Tensor, tuple[float, float]] = field(default_factory=dict)
 
 
 def lay_out(before: Sequence[int], now: Sequence[int], where: str) -> tuple[tuple[int, bool], ...]:

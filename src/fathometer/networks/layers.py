@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from fathometer.activations import LEAKY_SLOPE
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 
 EPSILON = 1e-5  # torch's default for LayerNorm and BatchNorm; RMSNorm gets the same, so that norms differ in nothing else
 
@@ -39,9 +39,7 @@ def make_activation(name: str) -> nn.Module:
     >>> make_activation("tanh")
     Tanh()
     """
-    if name not in ACTIVATION_MODULES:
-        raise unknown_name("activation", name, ACTIVATION_MODULES)
-    return ACTIVATION_MODULES[name]()
+    return look_up("activation", name, ACTIVATION_MODULES)()
 
 
 def make_norm(kind: str | None, width: int, *, bias: bool = True) -> nn.Module:
@@ -49,17 +47,9 @@ def make_norm(kind: str | None, width: int, *, bias: bool = True) -> nn.Module:
 
     Without `bias` a layer norm has gains alone, as an RMS norm always does.
     """
-    if kind is None:
-        return nn.Identity()
-    if kind not in NORM_MODULES:
-        raise unknown_name("norm", kind, NORM_MODULES)
-    return NORM_MODULES[kind](width, bias)
+    return nn.Identity() if kind is None else look_up("norm", kind, NORM_MODULES)(width, bias)
 
 
 def make_image_norm(kind: str | None, channels: int) -> nn.Module:
     """Return a new norm over images `(batch, channels, height, width)`; the identity where there is none."""
-    if kind is None:
-        return nn.Identity()
-    if kind not in IMAGE_NORM_MODULES:
-        raise unknown_name("norm of a convnet", kind, IMAGE_NORM_MODULES)
-    return IMAGE_NORM_MODULES[kind](channels)
+    return nn.Identity() if kind is None else look_up("norm of a convnet", kind, IMAGE_NORM_MODULES)(channels)

@@ -1,7 +1,6 @@
 """muP and CompleteP for any module, with nothing changed but numbers."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import nn
 from fathometer import json_text
 from fathometer.errors import ModelError, RecordError, SpecError
 from fathometer.files import write
-from fathometer.networks.branch_ends import branch_ends, readout_norm, root_mean_square
+from fathometer.networks.branch_ends import branch_ends, readout_norm
 from fathometer.networks.comparison import Found, Make, block_places, compare, template_of, with_roles
 from fathometer.parametrizations import WIDTH_AWARE, Scale, Tensor, branch_multiplier, scale_of
 from fathometer.parametrizations.roles import BLOCK_ROLES, Role
@@ -103,7 +102,8 @@ def parametrize(
     if name not in WIDTH_AWARE:
         raise SpecError(f'"{name}" has no multipliers', f"Those that have: {', '.join(WIDTH_AWARE)}", 'Try "completep"')
     width0, depth0 = base
-    with _seeded(seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         small, wider, deeper = make(width0, depth0), make(2 * width0, depth0), make(width0, 2 * depth0)
         torch.manual_seed(seed)
         model = make(width, depth)
@@ -115,7 +115,7 @@ def parametrize(
     scales = {own: rule.scale(template_of(own, places), parameter) for own, parameter in model.named_parameters()}
     with torch.no_grad():
         for own, parameter in model.named_parameters():
-            size = root_mean_square(parameter)
+            size = _root_mean_square(parameter)
             if size > 0:
                 parameter.mul_(scales[own].weight_std / size)
     told = {own: rule.role(template_of(own, places)) for own in scales}
@@ -142,7 +142,7 @@ class _Rule:
     def scale(self, template: str, parameter: nn.Parameter) -> Scale:
         """Return how a parameter starts and moves; `weight_std` is the root mean square that it starts with."""
         members = self._members(template)
-        sizes = [root_mean_square(self.small[own]) for own in members]
+        sizes = [_root_mean_square(self.small[own]) for own in members]
         spread = (sum(size**2 for size in sizes) / len(sizes)) ** 0.5
         role, is_inside = self.roles[members[0]], self.found[members[0]].block is not None
         fans = (
@@ -210,12 +210,5 @@ def plain_name(name: str) -> str:
     return name
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's generator for the modules that are made, and give it back as it was."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        yield
-    finally:
-        torch.set_rng_state(state)
+def _root_mean_square(tensor: torch.Tensor) -> float:
+    return float(tensor.detach().float().square().mean().sqrt())

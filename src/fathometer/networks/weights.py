@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.errors import ModelError, SpecError, unknown_name
+from fathometer.errors import ModelError, SpecError, look_up, unknown_name
 from fathometer.networks.layers import EPSILON
 from fathometer.networks.transformer import TransformerNetwork
 from fathometer.spec import Transformer
@@ -131,9 +131,7 @@ def _activation_of(config: Any) -> str:
     for name, value in _FIXED_HERE.items():
         if getattr(config, name) != value:
             raise ModelError(f"`{name}` is {getattr(config, name)}", f"Our networks have {value}", f"Set it to {value}")
-    if config.activation_function not in ACTIVATION_NAMES:
-        raise unknown_name("activation here", config.activation_function, ACTIVATION_NAMES, ModelError)
-    return ACTIVATION_NAMES[config.activation_function]
+    return look_up("activation here", config.activation_function, ACTIVATION_NAMES, ModelError)
 
 
 def _dropout_of(config: Any) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 from fathometer.parametrizations.classic import he, lecun, orthogonal, pytorch, xavier
 from fathometer.parametrizations.completep import completep, depth_mup
 from fathometer.parametrizations.fixup import fixup
@@ -29,9 +29,7 @@ WIDTH_AWARE = ("mup", "depth-mup", "completep")  # these also scale attention by
 
 def find_parametrization(name: str) -> Parametrization:
     """Return the parametrization of that name, or raise with the nearest right one."""
-    if name not in PARAMETRIZATIONS:
-        raise unknown_name("initialisation", name, PARAMETRIZATIONS)
-    return PARAMETRIZATIONS[name]
+    return look_up("initialisation", name, PARAMETRIZATIONS)
 
 
 def scale_of(name: str, tensor: Tensor) -> Scale:

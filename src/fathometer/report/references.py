@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from fathometer.errors import FathometerError, unknown_name
+from fathometer.errors import FathometerError, look_up
 from fathometer.finding import CITATIONS
 from fathometer.report.markup import Html, element, join
 from fathometer.report.sections import Findings, Remedies, Section
@@ -34,9 +34,8 @@ def reference_list(keys: Sequence[str]) -> Html:
 
 
 def full_citation(key: str) -> str:
-    if key not in CITATIONS:
-        raise unknown_name("citation", key, CITATIONS, FathometerError)
-    return CITATIONS[key]
+    """Return authors, year and title of the paper that has this key."""
+    return look_up("citation", key, CITATIONS, FathometerError)
 
 
 def short_citation(key: str) -> str:

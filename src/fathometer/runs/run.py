@@ -23,7 +23,7 @@ from fathometer.runs.progress import OnProgress, progress_bar
 from fathometer.spec import Spec, spec_to_dict
 from fathometer.training import Evaluation, Fit, begin, evaluate, go_on
 from fathometer.training.batch import device_of
-from fathometer.training.parallel import rank, spread, world
+from fathometer.training.parallel import rank, shard, world
 
 MOST_TARGETS = 32_768  # of the held-out part, at the end: a mean loss in nats is then known to about a hundredth
 FEW_TARGETS = 8_192  # between the steps, where it costs time
@@ -70,7 +70,7 @@ def train(
     if kept is not None:
         kept.claim(described, asked, dict(source.facts) if isinstance(source, Dataset) else {})
     with _own_randomness(asked.seed), nullcontext() if kept is None else closing(kept):
-        course = begin(spread(model, asked), asked, multipliers)
+        course = begin(shard(model, asked), asked, multipliers)
         keeping = Keeping(course, kept, batches, judge)
         stream = keeping.start(resume)
         meter = make_meter(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from fathometer.errors import SpecError, unknown_name
+from fathometer.errors import SpecError, look_up
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,9 @@ CHIPS: dict[str, Chip] = {
 
 def find_chip(name: str, utilisation: float | None = None) -> Chip:
     """Return the chip of that name, used to a share; raise `SpecError` for a name or a share that there is not."""
-    if name not in CHIPS:
-        raise unknown_name("chip", name, CHIPS)
+    chip = look_up("chip", name, CHIPS)
     if utilisation is None:
-        return CHIPS[name]
+        return chip
     if not 0 < utilisation <= 1:
         raise SpecError(f"`utilisation` is {utilisation}", "It is a share: above 0 and at most 1", "Try 0.4")
-    return replace(CHIPS[name], utilisation=utilisation)
+    return replace(chip, utilisation=utilisation)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fathometer.scaling.parts import Part, kept_input, matrix, norm_parameters
+from fathometer.scaling.parts import KEPT_BY_RESULT, Part, kept_input, matrix, norm_parameters
 from fathometer.spec import ConvNet
 
 
@@ -20,11 +20,13 @@ def convnet_parts(spec: ConvNet) -> Iterator[Part]:
     for stage, (width, count) in enumerate(zip(spec.stage_widths, spec.block_counts, strict=True)):
         for index in range(count):
             stride = 2 if stage > 0 and index == 0 else 1
-            name = f"{stage}.{index}"
-            parts, entered = list(_block(spec, channels, width, side, stride)), channels * side**2
-            yield Part("blocks", block=name, stream=entered)
-            yield from (replace(part, block=name) for part in parts)
+            name, is_first = f"{stage}.{index}", stage == index == 0
+            entered = 0 if is_first else channels * side**2  # what enters the first block is kept by the stem
+            parts = list(_block(spec, channels, width, side, stride))
             channels, side = width * spec.expansion, _half(side) if stride == 2 else side
+            rerun = 0 if spec.activation in KEPT_BY_RESULT else -channels * side**2  # only the next block keeps what leaves
+            yield Part("blocks", block=name, stream=entered, rerun=rerun)
+            yield from (replace(part, block=name) for part in parts)
     yield matrix("readout", channels, spec.classes)
 
 

@@ -89,12 +89,10 @@ def run_flops(parameters: float, tokens: float) -> float:
 
 def _tokens(spec: Transformer, tokens: int | None) -> int:
     tokens = spec.context if tokens is None else tokens
-    if tokens < 1 or (tokens > spec.context and spec.positions == "learned"):
-        raise SpecError(
-            f"`tokens` is {tokens}",
-            f"With learned positions it is from 1 to the context of {spec.context}",
-            f"Try {spec.context}",
-        )
+    is_learned = spec.positions == "learned"
+    if tokens < 1 or (tokens > spec.context and is_learned):
+        expected = f"With learned positions it is from 1 to the context of {spec.context}" if is_learned else "It is at least 1"
+        raise SpecError(f"`tokens` is {tokens}", expected, f"Try {spec.context}")
     return tokens
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 
 Columns = Mapping[str, Float[np.ndarray, " point"]]
 
@@ -140,6 +140,4 @@ FORMS: dict[str, Form] = {form.name: form for form in (PARAMETERS_TOKENS, WIDTH_
 
 def find_form(name: str) -> Form:
     """Return the form of that name, or raise with the nearest right one."""
-    if name not in FORMS:
-        raise unknown_name("law", name, FORMS)
-    return FORMS[name]
+    return look_up("law", name, FORMS)

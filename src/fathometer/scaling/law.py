@@ -11,8 +11,8 @@ from fathometer.scaling.estimate import LEVEL, Estimate, estimate
 from fathometer.scaling.forms import Columns, Form, design
 
 SCHEMA = "fathometer.law/1"
-# An interval this many times as wide as its lower end leaves a number open: E, what multiplies a power, an exponent.
 NOTHING = 0.01  # of the loss: a floor below that is none
+# An interval whose upper end is this many times its lower one leaves a number open: E, what multiplies a power, an exponent.
 OPEN = {"constant": 2.0, "coefficient": 1e4, "exponent": 6.0}
 
 

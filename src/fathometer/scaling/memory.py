@@ -40,7 +40,8 @@ def memory_bytes(
     Activations are what autograd keeps, each tensor once: the inputs of matrices, norms and products, the results of
     ReLU, tanh and sigmoid, the inputs of other activations, and one log-sum of each token and head in `fused` attention
     (without it, all attention weights). Left out: dropout, the norms' own statistics, max-pool's places, token numbers and
-    the loss. With `recompute`, blocks keep their inputs only, and the largest block is there in full while it runs again.
+    the loss. With `recompute`, blocks keep their inputs only, and the largest block is there in full while it runs again, its
+    own input once.
     """
     parts, size = parts_of(spec, tokens, fused=fused), num_parameters(spec) * number_bytes
     kept = _recomputed(parts) if recompute else sum(part.saved * part.times for part in parts)
@@ -50,13 +51,14 @@ def memory_bytes(
 def _recomputed(parts: list[Part]) -> int:
     outside = sum(part.saved * part.times for part in parts if part.block is None)
     streams = sum(part.stream * part.times for part in parts)
-    return outside + streams + max(_saved_by_block(parts).values(), default=0)
+    return outside + streams + max(_made_again(parts).values(), default=0)
 
 
-def _saved_by_block(parts: list[Part]) -> Counter[str]:
+def _made_again(parts: list[Part]) -> Counter[str]:
+    """Return how many numbers one block of each kind keeps while it runs again, without what enters it."""
     total: Counter[str] = Counter()
     runs: dict[str, int] = {part.block: part.times for part in parts if part.block and part.stream}
     for part in parts:
         if part.block:
-            total[part.block] += part.saved * part.times // max(1, runs[part.block])
+            total[part.block] += part.saved * part.times // max(1, runs.get(part.block, 1)) + part.rerun
     return total

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from fathometer.spec import Mlp
 from fathometer.spec.residual import LEARNED_SCALE, NORM_AFTER, NORM_BEFORE, NORM_INSIDE
 
-# Autograd keeps the result of these, which the next matrix keeps anyway, and the input of the others.
-KEPT_BY_RESULT = ("linear", "relu", "tanh", "sigmoid")
+# Autograd keeps the result of these, which the next matrix keeps anyway, the input of others, and nothing of "linear".
+KEPT_BY_RESULT = ("relu", "tanh", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Part:
     """Some tensors of a network, and what they take for one sample.
 
     `macs` are multiply-adds of matrix products; `saved` numbers are kept for the backward pass; `times` says how often the
-    part is there. `block` names the kind of block that it belongs to (None outside); `stream` counts the numbers that
-    enter such a block, and stands on one part of it.
+    part is there. `block` names the kind of block that it belongs to (None outside). On one part of it, `stream` counts the
+    numbers that enter such a block (0 where a part outside keeps them), and `rerun` what a block that runs again keeps beyond
+    what `saved` says: less what enters it, more what leaves it.
     """
 
     group: str
@@ -26,6 +27,7 @@ class Part:
     times: int = 1
     block: str | None = None
     stream: int = 0
+    rerun: int = 0
 
 
 def mlp_parts(spec: Mlp) -> Iterator[Part]:
@@ -49,16 +51,17 @@ def norm_parameters(kind: str | None, width: int, *, bias: bool = True) -> int:
 
 def kept_input(activation: str, size: int) -> int:
     """Return how many numbers are kept in front of an activation."""
-    return 0 if activation in KEPT_BY_RESULT else size
+    return 0 if activation in (*KEPT_BY_RESULT, "linear") else size
 
 
 def _plain_blocks(spec: Mlp) -> Iterator[Part]:
     norm = norm_parameters(spec.norm_kind, spec.width)
     saved = (spec.width if norm else 0) + kept_input(spec.activation, spec.width)
+    given = spec.width if spec.activation in KEPT_BY_RESULT else 0
     first = replace(matrix("blocks", spec.inputs, spec.width), block="first", stream=spec.inputs)
     later = replace(matrix("blocks", spec.width, spec.width), block="later", stream=spec.width, times=spec.depth - 1)
     for part in (first, later):
-        yield part
+        yield replace(part, rerun=given - part.stream)
         yield Part("norms", norm, saved=saved, times=part.times, block=part.block)
 
 
@@ -69,9 +72,12 @@ def _residual_blocks(spec: Mlp) -> Iterator[Part]:
     yield replace(layer, saved=layer.saved + kept_input(spec.activation, width))
     norms = sum(spec.residual in places for places in (NORM_BEFORE, NORM_INSIDE, NORM_AFTER))
     learned = {"rezero": 1, "layerscale": width}.get(spec.residual, 0)
-    kept = width * (norms + (spec.residual in LEARNED_SCALE))
-    yield Part("norms", norms * norm_parameters(spec.norm_kind, width), saved=width * norms, stream=width, **in_blocks)
-    yield Part("branch scales", learned, saved=kept - width * norms, **in_blocks)
-    if spec.residual == "highway":
+    is_highway = spec.residual == "highway"
+    branch_keeps = spec.activation not in KEPT_BY_RESULT and spec.residual not in NORM_BEFORE  # the very numbers that enter
+    rerun = -width if branch_keeps or is_highway or spec.residual in NORM_BEFORE else 0
+    norm = norms * norm_parameters(spec.norm_kind, width)
+    yield Part("norms", norm, saved=width * norms, stream=width, rerun=rerun, **in_blocks)
+    yield Part("branch scales", learned, saved=width if spec.residual in LEARNED_SCALE else 0, **in_blocks)
+    if is_highway:
         # T is kept for its own slope, and T, 1 - T, x and f(x) for the two products.
-        yield replace(matrix("gates", width, width), saved=4 * width, **in_blocks)
+        yield replace(matrix("gates", width, width), saved=(3 if branch_keeps else 4) * width, **in_blocks)

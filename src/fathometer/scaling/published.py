@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 from fathometer.scaling.forms import KAPLAN, PARAMETERS_TOKENS, WIDTH_DEPTH_TOKENS, Form
 from fathometer.scaling.law import Law
 
@@ -90,6 +90,4 @@ GEMSTONES_SHAPE = _law(
 
 def find_law(name: str) -> Law:
     """Return the published law of that name, or raise with the nearest right one."""
-    if name not in PUBLISHED:
-        raise unknown_name("published law", name, PUBLISHED)
-    return PUBLISHED[name]
+    return look_up("published law", name, PUBLISHED)

@@ -1,9 +1,9 @@
 """Batch and learning rate for a budget, by those who measured them."""
 
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 
-import numpy as np
+from fathometer.scaling.gpt3 import between_gpt3
 
 FEWEST_STEPS = 500
 
@@ -19,18 +19,8 @@ class Recipe:
     says: str
 
 
-# Parameters, tokens in a batch and learning rate of Brown et al. 2020, table 2.1.
-GPT3 = (
-    (125e6, 5e5, 6e-4), (356e6, 5e5, 3e-4), (760e6, 5e5, 2.5e-4), (1.32e9, 1e6, 2e-4),
-    (2.65e9, 1e6, 1.6e-4), (6.66e9, 2e6, 1.2e-4), (12.85e9, 2e6, 1e-4), (174.6e9, 3.2e6, 6e-5),
-)  # fmt: skip
-
-
 def recipes(flops: float, parameters: float, tokens: float, loss: float) -> tuple[Recipe, ...]:
     """Return what several sources would set; a plan takes the first. Batches are cut so that `FEWEST_STEPS` steps are left."""
-    sizes = [log(size) for size, _, _ in GPT3]
-    at = log(parameters)
-    batch, rate = (exp(float(np.interp(at, sizes, [log(row[place]) for row in GPT3]))) for place in (1, 2))
     most = tokens / FEWEST_STEPS
     return (
         Recipe(
@@ -42,8 +32,8 @@ def recipes(flops: float, parameters: float, tokens: float, loss: float) -> tupl
         ),
         Recipe(
             "gpt3",
-            min(most, batch),
-            rate,
+            min(most, between_gpt3(parameters, lambda row: row.batch_tokens)),
+            between_gpt3(parameters, lambda row: row.learning_rate),
             "Brown et al. 2020, Language models are few-shot learners, table 2.1.",
             "between the rows of its table 2.1",
         ),

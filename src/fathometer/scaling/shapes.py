@@ -6,17 +6,14 @@ from math import exp, log
 
 import numpy as np
 
-from fathometer.errors import SpecError, unknown_name
+from fathometer.errors import SpecError, look_up
 from fathometer.scaling.costs import num_parameters
+from fathometer.scaling.gpt3 import between_gpt3
 from fathometer.scaling.published import GEMSTONES_SHAPE
 from fathometer.spec import Transformer
+from fathometer.spec.checks import largest_divisor
 
 DEEPEST = 400
-# Parameters, depth and width of the eight networks of Brown et al. 2020, table 2.1.
-GPT3 = (
-    (125e6, 12, 768), (356e6, 24, 1024), (760e6, 24, 1536), (1.32e9, 24, 2048),
-    (2.65e9, 32, 2560), (6.66e9, 32, 4096), (12.85e9, 40, 5140), (174.6e9, 96, 12288),
-)  # fmt: skip
 LEVINE = (5.039, 0.0555)  # log width = a + b · depth at the limit past which more depth is spent better on width
 
 
@@ -31,8 +28,7 @@ class Opinion:
 
 
 def _gpt3_aspect(parameters: float) -> float:
-    sizes = [log(size) for size, _, _ in GPT3]
-    return exp(float(np.interp(log(parameters), sizes, [log(width / depth) for _, depth, width in GPT3])))
+    return between_gpt3(parameters, lambda row: row.width / row.depth)
 
 
 def _levine_aspect(parameters: float) -> float:
@@ -73,13 +69,13 @@ OPINIONS: dict[str, Opinion] = {
     for opinion in (
         Opinion(
             "gpt3",
-            "The shapes of GPT-3, between its sizes: 64 to 128 times as wide as deep.",
+            "The shapes of GPT-3, between its sizes: 43 to 128 times as wide as deep.",
             "Brown et al. 2020, Language models are few-shot learners, table 2.1.",
             _gpt3_aspect,
         ),
         Opinion(
             "kaplan2020",
-            "Shape hardly matters: over 40 times in width / depth the loss moves by 3% (6 × 4288 against 48 × 1600).",
+            "Shape hardly matters: width / depth may vary 40 times at little cost; 6 × 4288 comes within 3% of 48 × 1600.",
             "Kaplan et al. 2020, Scaling laws for neural language models.",
         ),
         Opinion(
@@ -112,12 +108,11 @@ OPINIONS: dict[str, Opinion] = {
 
 def find_opinion(name: str) -> Opinion:
     """Return the opinion of that name; raise `SpecError` for one that there is not, or that names no shape."""
-    if name not in OPINIONS:
-        raise unknown_name("opinion on shape", name, OPINIONS)
-    if OPINIONS[name].aspect is None:
+    found = look_up("opinion on shape", name, OPINIONS)
+    if found.aspect is None:
         shapes = ", ".join(other for other, opinion in OPINIONS.items() if opinion.aspect is not None)
-        raise SpecError(f'"{name}" names no shape: {OPINIONS[name].says}', f"These do: {shapes}", 'Try shape = "gpt3"')
-    return OPINIONS[name]
+        raise SpecError(f'"{name}" names no shape: {found.says}', f"These do: {shapes}", 'Try shape = "gpt3"')
+    return found
 
 
 def shape_for(parameters: float | int, opinion: Opinion, like: Transformer) -> Transformer:
@@ -168,10 +163,6 @@ def _widths(width: float) -> list[int]:
 def _with(like: Transformer, depth: int, width: int) -> Transformer:
     head = 128 if width >= 1024 and width % 128 == 0 else 64 if width % 64 == 0 and width >= 128 else 16
     heads = width // head
-    kv_heads = None if like.kv_heads is None else _divisor(heads, max(1, round(heads * like.num_kv_heads / like.num_heads)))
+    kv_heads = None if like.kv_heads is None else largest_divisor(heads, round(heads * like.num_kv_heads / like.num_heads))
     mlp = None if like.mlp_width is None else max(1, round(width * like.mlp_width / like.width))
     return replace(like, depth=depth, width=width, heads=heads, kv_heads=kv_heads, mlp_width=mlp)
-
-
-def _divisor(number: int, at_most: int) -> int:
-    return next(divisor for divisor in range(at_most, 0, -1) if number % divisor == 0)

@@ -34,7 +34,7 @@ def _block(spec: Transformer, tokens: int, causal_half: bool, fused: bool) -> It
     yield from _mlp(spec, tokens)
     places = sum(spec.residual in kinds for kinds in (NORM_BEFORE, NORM_INSIDE, NORM_AFTER))
     norm = norm_parameters(spec.norm_kind, width, bias=spec.bias)
-    yield Part("norms", 2 * places * norm, saved=2 * places * tokens * width, stream=tokens * width)
+    yield Part("norms", 2 * places * norm, saved=2 * places * tokens * width, stream=tokens * width, rerun=-tokens * width)
     learned = {"rezero": 1, "layerscale": width}.get(spec.residual, 0)
     yield Part("branch scales", 2 * learned, saved=2 * tokens * width if spec.residual in LEARNED_SCALE else 0)
 

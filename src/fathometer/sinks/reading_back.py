@@ -1,7 +1,7 @@
 """A run's record read back, also while it is written or after a kill."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class RunRecord:
     alerts: Sequence[Row] = ()
     losses: Sequence[tuple[int, float]] = ()
     end: Row | None = None
-    cut_short: int = field(default=0)  # lines that cannot be read: of a writer that was killed
+    cut_short: int = 0  # lines that cannot be read: of a writer that was killed
 
     @property
     def points(self) -> tuple[str, ...]:

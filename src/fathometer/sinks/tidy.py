@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fathometer.text.heatmap import COLOURS
+
 Row = Mapping[str, Any]
 HEATMAPS = ("signal", "gradient", "update", "attention_logits", "dead")  # those that are measured
 MOST_ROWS = 600  # measured steps in a picture; of more every other one goes
 CELL = 6  # pixels
 LINEAR = ("dead",)
-# Dark blue over green to yellow: rises in lightness all the way, also to colour-blind eyes and in print.
-_STOPS = np.array([(38, 24, 74), (43, 78, 122), (32, 128, 121), (92, 178, 87), (247, 225, 92)], dtype=np.float64)
+_STOPS = np.array([list(bytes.fromhex(colour.removeprefix("#"))) for colour in COLOURS], dtype=np.float64)
 _UNKNOWN = (128, 128, 128)
 
 

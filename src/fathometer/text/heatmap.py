@@ -1,13 +1,14 @@
 """Depth by step as a block of text, for terminals."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import isfinite, log10
 from statistics import median
 
+from fathometer.text.sparkline import stretches
+
 SHADES = " ░▒▓█"
 UNKNOWN, INFINITE = "·", "!"
-# From low to high, lighter all the way: dark blue, teal, green, yellow.
+# From low to high, lighter all the way, also to colour-blind eyes and in print: dark blue, teal, green, yellow.
 COLOURS = ("#26184A", "#2B4E7A", "#208079", "#5CB257", "#F7E15C")
 Rows = Sequence[Sequence[float | None]]
 
@@ -24,7 +25,7 @@ def heat_levels(rows: Rows, width: int = 60, height: int = 16, log: bool = True)
     if not rows or not rows[0]:
         return []
     by_depth = [[_height(value, log) for value in layer] for layer in zip(*rows, strict=True)]
-    columns, lines = _cuts(len(rows), width), _cuts(len(by_depth), height)
+    columns, lines = stretches(len(rows), width), stretches(len(by_depth), height)
     grid = [[_cell([by_depth[d][s] for d in range(*line) for s in range(*column)]) for column in columns] for line in lines]
     known = [value for line in grid for value in line if value is not None and isfinite(value)]
     low, high = min(known, default=0.0), max(known, default=1.0)
@@ -48,7 +49,7 @@ def heat_colour(level: float) -> str:
     """
     place = min(max(level, 0.0), 1.0) * (len(COLOURS) - 1)
     below = min(int(place), len(COLOURS) - 2)
-    parts = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS[below : below + 2]]
+    parts = [bytes.fromhex(colour.removeprefix("#")) for colour in COLOURS[below : below + 2]]
     mixed = [round(one + (place - below) * (other - one)) for one, other in zip(*parts, strict=True)]
     return "#" + "".join(f"{value:02X}" for value in mixed)
 
@@ -57,11 +58,6 @@ def _shade(level: float | None) -> str:
     if level is None:
         return UNKNOWN
     return SHADES[int(level * (len(SHADES) - 1) + 0.5)] if isfinite(level) else INFINITE
-
-
-def _cuts(size: int, most: int) -> list[tuple[int, int]]:
-    count = min(size, most)
-    return list(pairwise(place * size // count for place in range(count + 1)))
 
 
 def _height(value: float | None, log: bool) -> float | None:

@@ -18,12 +18,20 @@ def sparkline(values: Sequence[float | None], width: int = 24, log: bool = False
     >>> sparkline([1.0, 0.1, 0.01, 0.0, None], log=True)
     '█▅▁_·'
     """
-    count = min(width, len(values))
-    cuts = [place * len(values) // count for place in range(count + 1)] if count else []
-    heights = [_height(values[start:end], log) for start, end in pairwise(cuts)]
+    heights = [_height(values[start:end], log) for start, end in stretches(len(values), width)]
     known = [height for height in heights if isinstance(height, float)]
     low, high = min(known, default=0.0), max(known, default=0.0)
     return "".join(height if isinstance(height, str) else _block(height, low, high) for height in heights)
+
+
+def stretches(size: int, most: int) -> list[tuple[int, int]]:
+    """Return from where to where at most `most` stretches of like length go that together are `size` long.
+
+    >>> stretches(5, 2), stretches(0, 2)
+    ([(0, 2), (2, 5)], [])
+    """
+    count = min(size, most)
+    return list(pairwise(place * size // count for place in range(count + 1))) if count else []
 
 
 def _height(stretch: Sequence[float | None], log: bool) -> float | str:

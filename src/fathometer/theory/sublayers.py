@@ -58,17 +58,17 @@ def attend(entering: Kernel, spec: Transformer, places: Places, softmax: Softmax
     return Branch(_weighed(looked, output), pull, response, logits=variance * apart)
 
 
-def think(entering: Kernel, spec: Transformer, places: Places) -> Branch:
+def feed_forward(entering: Kernel, spec: Transformer, places: Places) -> Branch:
     """Return the MLP branch: W φ(W₁ x), with a gate W (φ(W₁ x) ⊙ W₃ x)."""
     first = linear_of(spec, "hidden", spec.width, spec.hidden_width, bias=spec.bias)
     last = linear_of(spec, "branch_last", spec.hidden_width, spec.width, bias=spec.bias)
     inside = _weighed(entering, first)
-    thought, slope = activated(inside, spec.phi), slopes(inside, spec.phi)
+    active, slope = activated(inside, spec.phi), slopes(inside, spec.phi)
     within = Kernel(slope.same[:1], slope.pairs[:1])
-    hidden = thought
+    hidden = active
     if spec.gated:  # the product rule: the gradient goes through φ′ times the gate, and through the gate times φ
-        hidden = _product(thought, inside)
-        within = _product(within, inside).plus(Kernel(thought.same[:1], thought.pairs[:1]))
+        hidden = _product(active, inside)
+        within = _product(within, inside).plus(Kernel(active.same[:1], active.pairs[:1]))
     back = last.backward_variance * first.backward_variance
 
     def pull(gradient: Kernel) -> Kernel:

@@ -21,7 +21,7 @@ from fathometer.theory.gaussian import Array
 from fathometer.theory.places import Kernel, Places, group_places, mean_moment, repeats
 from fathometer.theory.profile import Crossing, Start, profile_of
 from fathometer.theory.steps import EPSILON, IDENTITY, LARGEST, SMALLEST, Response, Signal, add, normalise, then
-from fathometer.theory.sublayers import Branch, Pull, attend, think
+from fathometer.theory.sublayers import Branch, Pull, attend, feed_forward
 
 SHARP_LOGITS = 16.0  # a variance of attention logits: signal and gradient are still right, the correlation 5% too large
 
@@ -68,9 +68,9 @@ def cross_blocks(stream: Kernel, spec: Transformer, places: Places) -> list[tupl
     softmax, blocks = softmax_of(places), []
     for block in range(spec.depth):
         attention = cross(stream, spec, places, block=block, softmax=softmax)
-        thought = cross(attention.kernel, spec, places, block=block)
-        blocks.append((attention, thought))
-        stream = thought.kernel
+        mlp = cross(attention.kernel, spec, places, block=block)
+        blocks.append((attention, mlp))
+        stream = mlp.kernel
     return blocks
 
 
@@ -79,7 +79,7 @@ def cross(stream: Kernel, spec: Transformer, places: Places, *, block: int, soft
     kind, one = spec.residual, np.ones(len(places.sizes))
     before = spec.norm_multiplier(block) ** 2 * _norm(stream) if kind in NORM_BEFORE else one
     entering = stream.scaled(before)
-    branch = think(entering, spec, places) if softmax is None else attend(entering, spec, places, softmax)
+    branch = feed_forward(entering, spec, places) if softmax is None else attend(entering, spec, places, softmax)
     inside = _norm(branch.kernel) if kind in NORM_INSIDE else one
     added = branch.kernel.scaled(inside)
     a2, alpha2 = spec.stream_multiplier**2, spec.branch_multiplier**2
@@ -134,9 +134,9 @@ def _last_gradient(kernel: Kernel, spec: Transformer, places: Places) -> Kernel:
 def _responses(blocks: Sequence[tuple[Step, Step]], gradient: Kernel, places: Places, spec: Transformer) -> list[Response]:
     """Return the response of each block; its slope is the growth of the gradient's mean second moment on its way back."""
     responses = []
-    for attention, thought in reversed(blocks):
-        middle = thought.pull(gradient)
-        response = then(_response(attention, middle, places, spec), _response(thought, gradient, places, spec))
+    for attention, mlp in reversed(blocks):
+        middle = mlp.pull(gradient)
+        response = then(_response(attention, middle, places, spec), _response(mlp, gradient, places, spec))
         gradient = attention.pull(middle)
         growth = mean_moment(gradient, places)
         responses.append(replace(response, slope=growth))

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from fathometer.contract import (
+    IGNORED,
     LossFunction,
+    are_classes,
     batch_size,
     call,
     class_rows,
@@ -43,9 +45,9 @@ def answer(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None) ->
 def log_sum_squared(output: Any, targets: Any) -> Tensor:
     """Return the mean of (log Σ exp logits)² over the targets: what `z_loss` weighs. Chowdhery et al. 2022, PaLM, section 5."""
     values = main_tensor(output)
-    if values is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
+    if values is None or not are_classes(targets):
         raise BatchError("The targets are no classes", "`z_loss` is about the logits of classes", "Turn it off")
-    rows = class_rows(values, targets)[targets.reshape(-1) != -100]  # torch's own mark for "no target here"
+    rows = class_rows(values, targets)[targets.reshape(-1) != IGNORED]
     return torch.logsumexp(rows.float(), dim=1).square().mean()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import LossFunction, batch_size, class_rows, main_tensor, split_batch
+from fathometer.contract import IGNORED, LossFunction, are_classes, batch_size, class_rows, main_tensor, split_batch
 from fathometer.errors import BatchError
 from fathometer.training.batch import answer, device_of, move
 
@@ -43,14 +43,14 @@ def evaluate(model: nn.Module, batches: Iterable[Any], *, loss_fn: LossFunction 
 def _hits(output: Any, targets: Any) -> Tensor | None:
     """Return for each target whether the largest output names it; None where these are not classes."""
     values = main_tensor(output)
-    if values is None or not isinstance(targets, Tensor) or targets.is_floating_point() or targets.dtype == torch.bool:
+    if values is None or not are_classes(targets):
         return None
     try:
         answers = class_rows(values, targets).argmax(1)
     except BatchError:  # the user's own loss makes something else of these integers
         return None
     flat = targets.reshape(-1)
-    return (answers == flat)[flat != -100]  # torch's own mark for "no target here"
+    return (answers == flat)[flat != IGNORED]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from warnings import warn
 import torch
 from torch import nn
 
-from fathometer.errors import ModelError, SpecError, unknown_name
+from fathometer.errors import ModelError, SpecError, look_up
 from fathometer.parametrizations import Scale
 from fathometer.records import Asked
 from fathometer.training.muon import MuonWithAdamW, muon_groups
@@ -32,8 +32,7 @@ def make_optimizer(model: nn.Module, asked: Asked, scales: Mapping[str, Scale] |
     Raises `SpecError` for an unknown name, or for multipliers with SGD or Muon, which they are not made for; `ModelError`
     where there is nothing to train. Warns of a momentum that only SGD would use.
     """
-    if asked.optimizer not in OPTIMIZERS:
-        raise unknown_name("optimizer", asked.optimizer, OPTIMIZERS)
+    make = look_up("optimizer", asked.optimizer, OPTIMIZERS)
     groups = _groups(model, asked, scales or {})
     if not groups:
         raise ModelError("The model has no parameters that need a gradient", "Training moves some", "Check `requires_grad`")
@@ -43,7 +42,7 @@ def make_optimizer(model: nn.Module, asked: Asked, scales: Mapping[str, Scale] |
     elif asked.momentum:
         warn(f"`momentum` is {asked.momentum}, which {asked.optimizer} does not use: it has its own", stacklevel=2)
     parameters = [parameter for group in groups for parameter in group["params"]]
-    return OPTIMIZERS[asked.optimizer](groups, **options, fused=_can_fuse(parameters, asked.optimizer))
+    return make(groups, **options, fused=_can_fuse(parameters, asked.optimizer))
 
 
 def _groups(model: nn.Module, asked: Asked, scales: Mapping[str, Scale]) -> list[dict[str, Any]]:

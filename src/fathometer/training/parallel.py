@@ -110,8 +110,8 @@ def own_device(kind: str) -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" and "LOCAL_RANK" in os.environ else kind
 
 
-def spread(model: nn.Module, asked: Asked) -> nn.Module:
-    """Spread the weights of a module over all processes, block by block, in place (FSDP2); with one process do nothing.
+def shard(model: nn.Module, asked: Asked) -> nn.Module:
+    """Shard the weights of a module over all processes, block by block, in place (FSDP2); with one process do nothing.
 
     Raises `SpecError` for wishes that are kept in one process only.
     """

@@ -5,7 +5,7 @@ from math import cos, pi
 
 from torch.optim import Optimizer
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 from fathometer.records import Asked
 
 # How much of the fall is still ahead at `progress`, from 0 (end of the warm-up) to 1 (end of the run); `decay` is its share.
@@ -25,13 +25,12 @@ def rate_multiplier(step: int, asked: Asked) -> float:
     >>> [rate_multiplier(step, Asked(warmup=4)) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    if asked.schedule not in SCHEDULES:
-        raise unknown_name("schedule", asked.schedule, SCHEDULES)
+    schedule = look_up("schedule", asked.schedule, SCHEDULES)
     if step < asked.warmup:
         return (step + 1) / asked.warmup
     after = max(1, asked.steps - asked.warmup)
     progress = min(1.0, (step - asked.warmup) / after)
-    ahead = SCHEDULES[asked.schedule](progress, min(1.0, asked.decay * asked.steps / after))
+    ahead = schedule(progress, min(1.0, asked.decay * asked.steps / after))
     return asked.final_rate + (1 - asked.final_rate) * ahead
 
 

@@ -1,6 +1,6 @@
 """The catalogue of presets, and `name@field=value` for kin of them."""
 
-from fathometer.errors import unknown_name
+from fathometer.errors import look_up
 from fathometer.spec.changes import change, parse_changes
 from fathometer.spec.families import Spec
 from fathometer.spec.presets.convnets import CONVNETS
@@ -20,7 +20,5 @@ def preset(name: str) -> Spec:
     8
     """
     base, at, text = name.partition("@")
-    if base not in PRESETS:
-        raise unknown_name("preset", base, PRESETS)
-    spec = PRESETS[base].spec
+    spec = look_up("preset", base, PRESETS).spec
     return change(spec, parse_changes(spec, text)) if at else spec
