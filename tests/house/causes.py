@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -340,7 +341,7 @@ def write(cause: str) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in CAUSES:
+    for name in sys.argv[1:] or CAUSES:
         print(name, flush=True)
         write(name)
     (PAGES / "README.md").write_text(index(), encoding="utf-8")
