@@ -113,6 +113,21 @@ def trial_words(trial: "Trial") -> str:
     return text + ("" if accuracy is None else f", accuracy {accuracy:.1%}")
 
 
+def why_proved(after: "Preflight") -> str:
+    """Return why a remedy is the one, with the profile after it."""
+    if after.verdict not in ("will not train", "at risk"):
+        return "Its profile is healthy, and every seed trains."
+    return f"Every seed trains, and after no other remedy better, though its profile is still {after.verdict}."
+
+
+def beside_the_proved(loss: float, best: float | None) -> str:
+    """Return how a remedy that trains stands beside the one proved, with the losses of both over as many seeds."""
+    end = "those that promised more were not proved"
+    if best is not None:
+        end = f"the one proved reaches {best:.3g}{', and is no more invasive' if best >= loss else ''}"
+    return f"It trains, to a held-out loss of {loss:.3g}; {end}."
+
+
 def _range(losses: Sequence[float]) -> str:
     return f" ({number_text(min(losses))} to {number_text(max(losses))} over {len(losses)} seeds)" if len(losses) > 1 else ""
 
