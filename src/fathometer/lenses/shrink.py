@@ -59,6 +59,11 @@ def shrink(
     `drop` says how many; None drops as many as cost at most 5% of what the network has learned. `data` choose and judge:
     (inputs, targets), batches of them, or a data set, whose held-out part is used. `heal`, data to train on, trains the copy as
     `asked`, 50 steps by default. The user's own model is not changed. Raises `SpecError` where there are too few blocks.
+
+    >>> from fathometer import build
+    >>> found = shrink(build("residual-50@depth=4"), (torch.randn(16, 64), torch.arange(16) % 10), drop=1)
+    >>> len(found.model.blocks), len(found.dropped), len(found.curve)
+    (3, 1, 2)
     """
     batches = loss_batches(data)
     order, curve, points = removal_order(model, batches, most=drop, loss_fn=loss_fn, layers=layers, progress=progress)

@@ -59,6 +59,11 @@ def many(
     on from there. A record's `seconds` are its equal share of its stack's.
 
     Raises `RunsError`, after all others are done, where runs failed: it says which and why, and holds the finished records.
+
+    >>> from fathometer import Mlp
+    >>> records = many([(Mlp(depth=depth), Asked(steps=5)) for depth in (1, 2)])
+    >>> [(record.network["depth"], len(record.losses)) for record in records]
+    [(1, 5), (2, 5)]
     """
     if stack not in STACK:
         raise unknown_name("way to stack", stack, STACK)

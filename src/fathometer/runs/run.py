@@ -60,6 +60,10 @@ def train(
     for bit. Data that are an iterable without a `state_dict` are then read from their start up to that place.
 
     Raises `RecordError` where the folder holds another run, or a checkpoint that cannot be used.
+
+    >>> trained = train("mlp-5", Asked(steps=5))
+    >>> trained.record.status, len(trained.record.losses)
+    ('finished', 5)
     """
     source = _source(data)
     batches = _batches(source, asked)

@@ -82,6 +82,12 @@ def transfer(
     Coordinate checks then hold the stream against depth and width. `data`, `folder` and `progress` are those of `many`.
 
     Raises `SpecError` where the two are not of one kind, or no rate trains. Dey et al. 2025; Yang et al. 2022.
+
+    >>> from fathometer import Mlp
+    >>> asked, wanted = Asked(steps=20), Mlp(depth=12, width=64, residual="pre-norm")
+    >>> found = transfer(wanted, asked=asked, octaves=(-8.0, -5.0), seeds=[0])
+    >>> found.small.depth, 2**-9 < found.learning_rate.value < 2**-4
+    (4, True)
     """
     spec = preset(network) if isinstance(network, str) else network
     _check_octaves(octaves, seeds)
