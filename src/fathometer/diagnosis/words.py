@@ -96,7 +96,7 @@ def evidence_sentence(fix: "Fix") -> str:
         return (
             f"No remedy was proved to work on {fix.before.network}, {STANDING[fix.before.verdict]} ({before}).{_no_lesson(fix)}"
         )
-    return f"{proved.remedy.title} mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
+    return f"“{proved.remedy.title}” mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
 
 
 def _no_lesson(fix: "Fix") -> str:
