@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from fathometer.diagnosis.fix import Attempt, Fix
     from fathometer.diagnosis.preflight import Preflight
 
-FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
 SEE = {
     "signal": "Level is good. A slope is a factor per block.",
     "gradient": "Read from right to left: the gradient comes back from the last block.",
@@ -28,9 +27,8 @@ def preflight_page(check: "Preflight") -> Page:
     """Return the page of a preflight: verdict, findings, charts along depth, the numbers."""
     return Page(
         f"Preflight of {check.network}",
-        "Will it train? Measured before training, in a forward and a backward pass",
+        "Will it train? Measured before training",
         tuple(preflight_sections(check)),
-        FOOTER,
     )
 
 
@@ -48,7 +46,7 @@ def preflight_sections(check: "Preflight") -> list[Section]:
 
 def fix_page(fix: "Fix") -> Page:
     """Return the page of a fix: the proof, profiles before and after, both runs, what was tried, the code."""
-    return Page(f"Mending {fix.before.network}", "The smallest remedy that is proved to work", tuple(fix_sections(fix)), FOOTER)
+    return Page(f"Mending {fix.before.network}", "The smallest remedy that is proved to work", tuple(fix_sections(fix)))
 
 
 def fix_sections(fix: "Fix") -> list[Section]:

@@ -150,11 +150,11 @@ def _checks(target: Spec, base: Spec, data: Any, asked: Asked) -> tuple[Coordina
         sizes = [first * 2**step for step in range(CHECK_SIZES) if first * 2**step <= last]
         if len(sizes) > 1:
             spec = change(target, {"depth": base.depth, "width": base.width, **_heads(base)})
-            found.append(_one_check(spec, base, batches, axis, sizes, asked.learning_rate))
+            found.append(_one_check(spec, batches, axis, sizes, asked.learning_rate))
     return tuple(found)
 
 
-def _one_check(spec: Spec, base: Spec, batches: list[Any], axis: str, sizes: list[int], rate: float) -> CoordinateCheck:
+def _one_check(spec: Spec, batches: list[Any], axis: str, sizes: list[int], rate: float) -> CoordinateCheck:
     given = {"depths": sizes} if axis == "depth" else {"widths": sizes}
     return coordinate_check(spec, batches, steps=CHECK_STEPS, learning_rate=rate, **given)
 

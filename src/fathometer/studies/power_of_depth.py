@@ -97,7 +97,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
         sentence += f" Trained at equal parameters, depth wins on {_names(wins)}, and loses on {_names(losses)}."
     answer = "not shown" if not exact else "shown" if len(wins) == len(verdicts) else "shown in part"
     facts = (("largest error of the constructions", number_text(max(row["largest_error"] for row in built))),)
-    figures = (_capacity(rows, options), *((_trained_figure(trained),) if trained else ()))
+    figures = (_capacity(rows), *((_trained_figure(trained),) if trained else ()))
     table = tuple(line for task in verdicts for line in _lines(task, trained))
     table = table or tuple(
         (f"{row['folds']} folds", str(row["folds"]), str(row["deep_units"]), f"{row['pieces']:,}") for row in built
@@ -152,7 +152,7 @@ def _start_words(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _capacity(rows: Sequence[Row], options: Options) -> Figure:
+def _capacity(rows: Sequence[Row]) -> Figure:
     built = [row for row in rows if row["kind"] == "construction"]
     lines = [("deep, 2 units a layer", [(float(row["pieces"]), [float(row["deep_units"])]) for row in built])]
     lines.append(("one layer", [(float(row["pieces"]), [float(row["shallow_units"])]) for row in built]))
