@@ -60,7 +60,10 @@ def mending_sections(fix: "Fix") -> list[Section]:
     """Return what was tried with the code to paste, and the profiles and runs before and after."""
     tried = [attempt for attempt in fix.tried if attempt.outcome != "not tried"]
     rest = [attempt.remedy.title for attempt in fix.tried if attempt.outcome == "not tried"]
-    words = "From least to most invasive, on copies. The first whose profile is healthy and which then trains is kept."
+    words = (
+        "From least to most invasive, on copies. Kept is the first that learns nearly all there is, or else the least invasive "
+        "near the best."
+    )
     tail = f" Not needed, and not tried: {'; '.join(rest)}." if rest else ""
     sections: list[Section] = []
     if tried:
@@ -85,7 +88,7 @@ def training_figure(fix: "Fix") -> Figure:
     if fix.proved is not None and fix.proved.trial is not None:
         runs.append(("mended", [record.losses for record in fix.proved.trial.records]))
     chart = loss_chart(runs, reference=fix.trial_before.blind_loss)
-    return Figure(chart, "Short training runs", "Each at the best of three learning rates.", wide=True)
+    return Figure(chart, "Short training runs", "Each at the best of the learning rates that were tried.", wide=True)
 
 
 def tried_of(fix: "Fix", attempt: "Attempt") -> Tried:

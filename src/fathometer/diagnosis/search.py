@@ -209,7 +209,7 @@ class Search:
             after = self.looked[id(candidate)].after
             return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
         if tried is None:
-            return Attempt(remedy, "not tried", "A less invasive remedy was proved to work.")
+            return Attempt(remedy, "not tried", "The search ended before it: another remedy was proved.")
         trial = tried.trial(self.blind)
         if self.proved is not None and tried.candidate is self.proved.candidate:
             return Attempt(remedy, "proved", why_proved(tried.after), tried.after, trial)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from fathometer import json_text
-from fathometer.data import Dataset, digits, find_dataset
+from fathometer.data import Dataset
 from fathometer.errors import SpecError
 from fathometer.parametrizations import WIDTH_AWARE
 from fathometer.records import Asked, Record
 from fathometer.runs.coordinate_check import CoordinateCheck, coordinate_check
 from fathometer.runs.many import many
 from fathometer.runs.progress import OnProgress
+from fathometer.runs.run import named_data
 from fathometer.scaling import Estimate, num_parameters
 from fathometer.scaling.best_rate import Sweep, best_rate
 from fathometer.scaling.estimate import LEVEL
@@ -140,7 +141,7 @@ def _sweep(rates: np.ndarray, losses: np.ndarray) -> Sweep:
 
 def _checks(target: Spec, base: Spec, data: Any, asked: Asked) -> tuple[CoordinateCheck, ...]:
     """Return checks over depth and width from the base upwards, in doublings; none for data that are no data set."""
-    source = digits() if data is None else find_dataset(data) if isinstance(data, str) else data
+    source = named_data(data)
     if not isinstance(source, Dataset) or not isfinite(asked.learning_rate):
         return ()
     batches = list(islice(source.batches(min(asked.batch_size, 16), asked.seed), CHECK_STEPS + 1))

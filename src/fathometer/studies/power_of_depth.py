@@ -14,11 +14,9 @@ from fathometer.spec import Mlp
 from fathometer.studies.best import accuracy, at_best_rate, data_of, span, told, train_together
 from fathometer.studies.construction import construct, count_at_start, equal_width
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
-from fathometer.studies.tree import seeded_tree, width_for
+from fathometer.studies.tree import ENOUGH, RULES, seeded_tree, width_for
 from fathometer.text import number_text
 
-RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
-ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]  # P*: Cagnetta et al. 2024
 # The data of each task, and how deep its shallow and its deep network are.
 TASKS: Mapping[str, Mapping[str, Any]] = {
     "sawtooth": {"folds": 4},

@@ -10,8 +10,9 @@ from fathometer.spec import Mlp
 from fathometer.studies.best import data_of, train_together
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
 from fathometer.studies.transfer_page import figures_of, table_of
+from fathometer.studies.tree import RULES
 
-RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3, "samples": 40_000}
+SAMPLES = 40_000
 GUESSING = log(RULES["classes"])
 ARMS = ("standard", "mup", "depth-mup", "completep")
 TARGET = 0.5  # octaves
@@ -50,7 +51,7 @@ def effective(arm: str, depth: int, width: int, options: Options) -> str:
 
 def measure(group: Sequence[Cell]) -> Iterator[Row]:
     """Train the networks of a group with Adam, at a constant rate, on inputs that none sees twice."""
-    return train_together(group, [_run(cell) for cell in group], data_of("hierarchy", **RULES))
+    return train_together(group, [_run(cell) for cell in group], data_of("hierarchy", **RULES, samples=SAMPLES))
 
 
 def _run(cell: Cell) -> tuple[Mlp, Asked]:
