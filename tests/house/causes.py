@@ -269,7 +269,8 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
     )
     command = (
         "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains those that look healthy first, "
-        "and returns the least invasive that is proved, with its whole code to paste. For a preset: `fathometer mend NAME`."
+        "and returns the least invasive of the proved ones that come near the best, with its whole code to paste. "
+        "For a preset: `fathometer mend NAME`."
     )
     return [table, *call, command, twin(evidence, look)]
 
