@@ -10,9 +10,12 @@ import torch
 
 from fathometer.contract import split_batch
 from fathometer.figures import band_chart, save
+from fathometer.instruments import unchanged
 from fathometer.lenses import REFERENCES, train_reference
-from fathometer.lenses.lesions import blind_loss, mean_loss
-from fathometer.lenses.shrink import HEALING, copy_without, loss_curve, removal_order
+from fathometer.lenses.bypass import without_cache
+from fathometer.lenses.lesions import blind_loss, loss_without, mean_loss
+from fathometer.lenses.removal import without_blocks
+from fathometer.lenses.shrink import HEALING, removal_order
 from fathometer.runs import train
 
 NAME = "english-24"
@@ -63,14 +66,17 @@ def blocks() -> list[Row]:
 
 def _by_batch(model: Any, batches: list[Any], points: Any, order: list[int]) -> Any:
     """Return the losses `(count, batch)`."""
-    return np.array([loss_curve(model, [batch], points, order, COUNTS) for batch in batches]).T
+    with unchanged(model), torch.no_grad(), without_cache(model):
+        model.eval()
+        curves = [[loss_without(model, [batch], points, order[:count], None) for count in COUNTS] for batch in batches]
+    return np.array(curves).T
 
 
 def _healed(model: Any, points: Any, orders: list[list[int]], count: int, judging: list[Any], draw: Any) -> Row:
     """Return the losses after the same short training, of the chosen ones and of the random ones."""
     data, losses = REFERENCES[NAME].dataset(), []
     for order in orders:
-        smaller = copy_without(model, [points[place] for place in order[:count]], split_batch(judging[0])[0])
+        smaller = without_blocks(model, [points[place] for place in order[:count]], split_batch(judging[0])[0])
         healed = train(smaller, HEAL, data=data, progress=lambda step, total, loss: None).model
         with torch.no_grad():
             losses.append([mean_loss(healed, [batch]) for batch in judging])

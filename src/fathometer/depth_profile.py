@@ -39,6 +39,10 @@ class DepthProfile:
 
     `points` are the names of the blocks. `low` and `high` hold, for a forecast, the band in which one network
     of finite width falls with about 95% probability. `facts` are numbers of the whole network (loss, batch size, …).
+
+    >>> profile = DepthProfile("measured", ("block 1", "block 2"), {"signal": (1.0, None)})
+    >>> len(profile), profile.known("signal"), profile.column("rank")
+    (2, [(0, 1.0)], (None, None))
     """
 
     source: Source

@@ -18,6 +18,12 @@ class FathometerError(ValueError):
     ├── DataError       data that cannot be found, read or drawn
     ├── ModelError      a module that cannot be examined
     └── RecordError     a saved result that cannot be read
+
+    >>> error = SpecError("The depth is 0", "A network has at least one block", "Try depth=1")
+    >>> str(error)
+    'The depth is 0. A network has at least one block. Try depth=1.'
+    >>> isinstance(error, FathometerError), error.mend
+    (True, 'Try depth=1')
     """
 
     def __init__(self, given: str, expected: str, mend: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fathometer.lab.own_hands import CLAIMS
+from fathometer.lab.claims import CLAIMS
 
 pytestmark = pytest.mark.browser
 

@@ -17,6 +17,7 @@ from fathometer.diagnosis import Fix, mend, preflight
 from fathometer.diagnosis.remedies.candidate import call_on_copy
 from fathometer.diagnosis.remedies.propose import CATALOGUE
 from fathometer.diagnosis.remedies.weights import INITIALISE
+from fathometer.diagnosis.words import beside_the_proved
 from fathometer.errors import BatchError, ModelError, RecordError
 from fathometer.records import Asked
 
@@ -200,6 +201,16 @@ def test_a_remedy_that_does_not_fit_is_said_and_the_next_is_tried(
     assert first.outcome == "did not help"
     assert "ZeroDivisionError: inside" in first.why
     assert fix.proved is not None
+
+
+@pytest.mark.parametrize(
+    ("loss", "best", "end"),
+    [(2.0, 1.5, "reaches 1.5."), (1.5, 1.52, "reaches 1.52, and is no more invasive."), (2.0, None, "were not proved.")],
+    ids=["worse", "as good", "none was proved"],
+)
+def test_a_remedy_that_trains_is_held_against_the_one_proved(loss: float, best: float | None, end: str) -> None:
+    """The one proved is said to reach its loss, and never to do better than one that ended lower."""
+    assert beside_the_proved(loss, best).endswith(end)
 
 
 def test_progress_is_told(plain: Plain, batch: Pair, data: list[Pair]) -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -268,7 +269,8 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
     )
     command = (
         "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains those that look healthy first, "
-        "and returns the least invasive that is proved, with its whole code to paste. For a preset: `fathometer mend NAME`."
+        "and returns the least invasive of the proved ones that come near the best, with its whole code to paste. "
+        "For a preset: `fathometer mend NAME`."
     )
     return [table, *call, command, twin(evidence, look)]
 
@@ -340,7 +342,7 @@ def write(cause: str) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in CAUSES:
+    for name in sys.argv[1:] or CAUSES:
         print(name, flush=True)
         write(name)
     (PAGES / "README.md").write_text(index(), encoding="utf-8")

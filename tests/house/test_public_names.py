@@ -1,5 +1,6 @@
 """The public face is what it says: it resolves, is documented, and hides nothing."""
 
+import doctest
 import inspect
 import re
 from importlib import import_module
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import fathometer
+from fathometer import preset
 
 SOURCE = Path(fathometer.__file__).parent
 FOLDERS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
@@ -43,7 +45,38 @@ def docstring_problem(value: object) -> str | None:
     return f"more than one sentence: {first}" if re.search(r"[.?!] [A-Z](?!.*\d{4})", more) else None
 
 
-@pytest.mark.parametrize("name", [name for name in fathometer.__all__ if name != "__version__"])
+NAMES = [name for name in fathometer.__all__ if name != "__version__"]
+
+
+def has_session(value: object) -> bool:
+    """Return whether a docstring shows what is typed and what comes out."""
+    return any(example.want for example in doctest.DocTestParser().get_examples(inspect.getdoc(value) or ""))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_shows_a_session(name: str) -> None:
+    """Each public docstring has a session; `test_documents.py` runs it."""
+    assert has_session(getattr(fathometer, name))
+
+
+def test_a_missing_session_is_seen() -> None:
+    """The control: words alone are no session, nor is a line that shows nothing."""
+
+    def words() -> None:
+        """Return words."""
+
+    def silent() -> None:
+        """Return nothing to see.
+
+        >>> 1
+        """
+
+    assert not has_session(words)
+    assert not has_session(silent)
+    assert has_session(preset)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_resolves_and_is_documented(name: str) -> None:
     """A name of the public face can be had, and its docstring begins with one sentence."""
     assert docstring_problem(getattr(fathometer, name)) is None

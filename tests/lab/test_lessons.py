@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from math import log10
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from fathometer.lab.lessons import LESSONS, lesson, lessons_table
 from fathometer.lab.lessons.folklore import random_pieces
 from fathometer.lab.lessons.four_depths import RECIPES, arriving
 from fathometer.lab.lessons.hierarchies import inputs_that_exist, rules_to_learn
-from fathometer.lab.lessons.recipe import REPLICATED
 from fathometer.lab.setting import read_setting
 from fathometer.theory import forecast
 
@@ -97,10 +97,11 @@ def test_random_pieces_are_counted_right() -> None:
 
 
 def test_the_best_size_is_the_bottom_of_the_valley() -> None:
-    """A larger and a smaller network of the same compute both lose; twenty tokens a parameter is near at Chinchilla's."""
-    flops = 5.88e23
-    best = REPLICATED.best_parameters(flops)
-    loss = {share: REPLICATED.loss(best * share, flops / 6 / best / share) for share in (0.8, 1.0, 1.25)}
+    """A larger and a smaller network of the same compute both lose; about 18 tokens a parameter are best at Chinchilla's."""
+    shown = lesson("the-whole-recipe", log10(5.88e23))
+    valley = shown["pictures"][0]
+    losses = dict(valley["lines"][0]["points"])
 
-    assert loss[1.0] < min(loss[0.8], loss[1.25])
-    assert flops / 6 / best**2 == pytest.approx(18.2, abs=0.6)  # 18.4 with the paper's rounder constants
+    assert min(losses, key=lambda size: losses[size]) == pytest.approx(valley["mark"], abs=0.15)
+    assert losses[min(losses)] > min(losses.values()) < losses[max(losses)]
+    assert float(shown["numbers"]["ratio"]) == pytest.approx(18, abs=1)

@@ -18,7 +18,7 @@ def planted(name: str, value: Any, **options: Any) -> Reading:
     chosen = {**question.options, **options}
     rows = [{**cell, "cpu_seconds": 0.5, **value(cell)} for group in question.cells(chosen) for cell in group]
     reading = question.read(chosen, rows)
-    assert reading.sentence in render(study_page(name, question, reading, "fathometer study", rows)).replace("&lt;", "<")
+    assert reading.sentence in render(study_page(question, reading, "fathometer study", rows)).replace("&lt;", "<")
     return reading
 
 

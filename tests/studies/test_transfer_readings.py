@@ -24,7 +24,7 @@ def read(name: str, value: Any, **options: Any) -> Reading:
     chosen = {**question.options, **options}
     rows = [{**cell, "cpu_seconds": 0.5, **value(cell)} for group in question.cells(chosen) for cell in group]
     reading = question.read(chosen, rows)
-    assert reading.answer in render(study_page(name, question, reading, "fathometer study", rows))
+    assert reading.answer in render(study_page(question, reading, "fathometer study", rows))
     return reading
 
 

@@ -3,7 +3,7 @@
 import altair as alt
 
 from fathometer.demo.story import Story
-from fathometer.diagnosis.pages import FOOTER, mending_sections, preflight_sections
+from fathometer.diagnosis.pages import mending_sections, preflight_sections
 from fathometer.figures import beside, depth_chart, loss_chart, probe_chart
 from fathometer.report import Charts, Figure, Page, Prose, Section
 
@@ -17,7 +17,7 @@ def story_page(story: Story) -> Page:
     sections: list[Section] = [Prose("A network that cannot learn", intro), *preflight_sections(story.check)]
     sections += [_truth(story), *mending_sections(story.fix), _learned(story)]
     subtitle = "Fifty layers that cannot learn, why, and the smallest change that mends them"
-    return Page("The depth of fifty layers", subtitle, tuple(sections), FOOTER, ("schoenholz2017", "alain2016"))
+    return Page("The depth of fifty layers", subtitle, tuple(sections), citations=("schoenholz2017", "alain2016"))
 
 
 def story_figure(story: Story) -> alt.TopLevelMixin:

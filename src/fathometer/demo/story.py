@@ -36,13 +36,12 @@ class Story:
     @property
     def lines(self) -> tuple[str, ...]:
         """Return the story in a few sentences."""
-        remedy = self.fix.proved.remedy.title if self.fix.proved is not None else "nothing"
         return (
             f"1. Preflight: {self.check.verdict}. {self.check.sentence}",
             f"2. It is so: after {LONG_RUN:,} steps {_percent(self.long_before)} of the test digits are right; guessing gives "
             f"{self.probes_before.chance:.0%}.",
             *(f"   tried: [{attempt.outcome}] {attempt.remedy.title}. {attempt.why}" for attempt in _tried(self.fix)),
-            f"3. Mended by: {remedy}. {self.fix.evidence}",
+            f"3. {self.fix.evidence}",
             f"4. Trained for {LONG_RUN:,} steps, the mended network gets {_percent(self.long_after)} of the test digits right.",
         )
 

@@ -89,7 +89,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
     seen = (tuple(notes), broken, steps, sounding.streams_outside, sounding.scale, feeds)
-    return Examination(profile, points, _usual_activation(sounding), *seen)
+    return Examination(profile, points, usual_activation(sounding), *seen)
 
 
 @contextmanager
@@ -145,15 +145,15 @@ def _signed_step(model: nn.Module, sounding: Sounding) -> None:
 def _values(
     model: nn.Module, points: DepthPoints, sounding: Sounding, gradients: list[float | None]
 ) -> dict[str, list[float | None]]:
-    values = {name: [_number(value) for value in sounding.columns.get(name, [])] for name in _MEASURED}
+    values = {name: [known_number(value) for value in sounding.columns.get(name, [])] for name in _MEASURED}
     last = next((value for value in reversed(gradients) if value), None)
-    values["gradient"] = [None if value is None or last is None else _number(value / last) for value in gradients]
+    values["gradient"] = [None if value is None or last is None else known_number(value / last) for value in gradients]
     weights = {name: parameter for name, parameter in model.named_parameters() if parameter.ndim > 1}
     values["weight"] = _by_block(points, weights)
     moved = {name: g for name, g in sounding.parameter_gradients.items() if g is not None and name in weights}
     sizes = _by_block(points, moved)
     largest = max((size for size in sizes if size), default=None)
-    values["weight_gradient"] = [None if size is None or largest is None else _number(size / largest) for size in sizes]
+    values["weight_gradient"] = [None if size is None or largest is None else known_number(size / largest) for size in sizes]
     return {name: column for name, column in values.items() if any(value is not None for value in column)}
 
 
@@ -181,13 +181,15 @@ def _updates(model: nn.Module, points: DepthPoints, sounding: Sounding, optimize
         raise ModelError(given, "Its first step is judged from one gradient", "Leave optimizer= out") from problem
     moved = {name: after.detach() - before[name].detach() for name, after in twin.named_parameters() if after.ndim > 1}
     sizes = zip(_by_block(points, moved), _by_block(points, {name: before[name] for name in moved}), strict=True)
-    return [_number(move / size) if move is not None and size else None for move, size in sizes]
+    return [known_number(move / size) if move is not None and size else None for move, size in sizes]
 
 
-def _usual_activation(sounding: Sounding) -> str:
+def usual_activation(sounding: Sounding) -> str:
+    """Return the activation that was heard most often."""
     known = [name for name, _ in sounding.heard.most_common() if name in ACTIVATIONS]
     return known[0] if known else "linear"
 
 
-def _number(value: float | None) -> float | None:
+def known_number(value: float | None) -> float | None:
+    """Return a number as a float; NaN is not known."""
     return None if value is None or isnan(value) else float(value)

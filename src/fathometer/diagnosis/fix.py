@@ -19,7 +19,7 @@ SCHEMA = "fathometer.mend/1"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One remedy and what came of it: the profile after it, the short runs (None if the profile was still sick)."""
+    """One remedy and what came of it: the profile after it, the short runs (None where it was not trained)."""
 
     remedy: Remedy
     outcome: Outcome

@@ -51,6 +51,10 @@ def mend(
     until another rate is what mends it. `progress(text, done, total)` is called after each step of each short run.
 
     Raises `FathometerError` for input that cannot be examined, or without targets to train on.
+
+    >>> fix = mend("mlp-5@depth=2", asked=Asked(steps=20))
+    >>> fix.needed, fix.trial_before.trains
+    (False, True)
     """
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     admit(case)

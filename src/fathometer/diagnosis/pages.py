@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from fathometer.diagnosis.fix import Attempt, Fix
     from fathometer.diagnosis.preflight import Preflight
 
-FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
 SEE = {
     "signal": "Level is good. A slope is a factor per block.",
     "gradient": "Read from right to left: the gradient comes back from the last block.",
@@ -28,9 +27,8 @@ def preflight_page(check: "Preflight") -> Page:
     """Return the page of a preflight: verdict, findings, charts along depth, the numbers."""
     return Page(
         f"Preflight of {check.network}",
-        "Will it train? Measured before training, in a forward and a backward pass",
+        "Will it train? Measured before training",
         tuple(preflight_sections(check)),
-        FOOTER,
     )
 
 
@@ -48,7 +46,7 @@ def preflight_sections(check: "Preflight") -> list[Section]:
 
 def fix_page(fix: "Fix") -> Page:
     """Return the page of a fix: the proof, profiles before and after, both runs, what was tried, the code."""
-    return Page(f"Mending {fix.before.network}", "The smallest remedy that is proved to work", tuple(fix_sections(fix)), FOOTER)
+    return Page(f"Mending {fix.before.network}", "The smallest remedy that is proved to work", tuple(fix_sections(fix)))
 
 
 def fix_sections(fix: "Fix") -> list[Section]:
@@ -62,7 +60,10 @@ def mending_sections(fix: "Fix") -> list[Section]:
     """Return what was tried with the code to paste, and the profiles and runs before and after."""
     tried = [attempt for attempt in fix.tried if attempt.outcome != "not tried"]
     rest = [attempt.remedy.title for attempt in fix.tried if attempt.outcome == "not tried"]
-    words = "From least to most invasive, on copies. The first whose profile is healthy and which then trains is kept."
+    words = (
+        "From least to most invasive, on copies. Kept is the first that learns nearly all there is, or else the least invasive "
+        "near the best."
+    )
     tail = f" Not needed, and not tried: {'; '.join(rest)}." if rest else ""
     sections: list[Section] = []
     if tried:
@@ -87,7 +88,7 @@ def training_figure(fix: "Fix") -> Figure:
     if fix.proved is not None and fix.proved.trial is not None:
         runs.append(("mended", [record.losses for record in fix.proved.trial.records]))
     chart = loss_chart(runs, reference=fix.trial_before.blind_loss)
-    return Figure(chart, "Short training runs", "Each at the best of three learning rates.", wide=True)
+    return Figure(chart, "Short training runs", "Each at the best of the learning rates that were tried.", wide=True)
 
 
 def tried_of(fix: "Fix", attempt: "Attempt") -> Tried:

@@ -13,6 +13,7 @@ from fathometer.diagnosis.fix import Attempt, is_sick
 from fathometer.diagnosis.preflight import Preflight, preflight
 from fathometer.diagnosis.remedies import Candidate
 from fathometer.diagnosis.trial import MARGIN, NUM_SEEDS, RATES, Trial, TrialData, final_loss, run_once, run_trial
+from fathometer.diagnosis.words import beside_the_proved, why_proved
 from fathometer.errors import FathometerError, ModelError
 from fathometer.records import Asked, Record
 
@@ -208,10 +209,10 @@ class Search:
             after = self.looked[id(candidate)].after
             return Attempt(remedy, "did not help", f"Still {after.verdict}: {after.sentence}", after)
         if tried is None:
-            return Attempt(remedy, "not tried", "A less invasive remedy was proved to work.")
+            return Attempt(remedy, "not tried", "The search ended before it: another remedy was proved.")
         trial = tried.trial(self.blind)
         if self.proved is not None and tried.candidate is self.proved.candidate:
-            return Attempt(remedy, "proved", _why_proved(tried), tried.after, trial)
+            return Attempt(remedy, "proved", why_proved(tried.after), tried.after, trial)
         is_less = self.proved is not None and trial.trains and trial.middle_loss <= self.bar
         return Attempt(remedy, "helped less" if is_less else "did not help", self._why_not(tried, trial), tried.after, trial)
 
@@ -221,14 +222,10 @@ class Search:
             return f"{profile} It does not beat the input-blind predictor."
         if trial.middle_loss > self.bar:
             return f"{profile} It trains, but no better than the network as it is."
-        best = "another remedy" if self.proved is None else f"the one proved, to {self.proved.trial(self.blind).middle_loss:.3g}"
-        return f"{profile} It trains, to a held-out loss of {trial.middle_loss:.3g}, but {best} does better."
-
-
-def _why_proved(tried: Tried) -> str:
-    if not is_sick(tried.after):
-        return "Its profile is healthy, and every seed trains."
-    return f"Every seed trains, and after no other remedy better, though its profile is still {tried.after.verdict}."
+        if self.proved is None:
+            return f"{profile} {beside_the_proved(trial.middle_loss, None)}"
+        best = self.proved.trial(self.blind).middle_loss if tried.others else final_loss(self.proved.best)
+        return f"{profile} {beside_the_proved(trial.middle_loss, best)}"
 
 
 def applied(case: Case, candidate: Candidate) -> nn.Module:

@@ -96,7 +96,7 @@ def evidence_sentence(fix: "Fix") -> str:
         return (
             f"No remedy was proved to work on {fix.before.network}, {STANDING[fix.before.verdict]} ({before}).{_no_lesson(fix)}"
         )
-    return f"{proved.remedy.title} mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
+    return f"“{proved.remedy.title}” mends {fix.before.network}. Before: {before}. After: {trial_words(proved.trial)}."
 
 
 def _no_lesson(fix: "Fix") -> str:
@@ -111,6 +111,21 @@ def trial_words(trial: "Trial") -> str:
     losses, accuracy = trial.losses, trial.middle_accuracy
     text = f"held-out loss {number_text(trial.middle_loss)}{_range(losses)}, blind {number_text(trial.blind_loss)}"
     return text + ("" if accuracy is None else f", accuracy {accuracy:.1%}")
+
+
+def why_proved(after: "Preflight") -> str:
+    """Return why a remedy is the one, with the profile after it."""
+    if after.verdict not in ("will not train", "at risk"):
+        return "Its profile is healthy, and every seed trains."
+    return f"Every seed trains, and after no other remedy better, though its profile is still {after.verdict}."
+
+
+def beside_the_proved(loss: float, best: float | None) -> str:
+    """Return how a remedy that trains stands beside the one proved, with the losses of both over as many seeds."""
+    end = "those that promised more were not proved"
+    if best is not None:
+        end = f"the one proved reaches {best:.3g}{', and is no more invasive' if best >= loss else ''}"
+    return f"It trains, to a held-out loss of {loss:.3g}; {end}."
 
 
 def _range(losses: Sequence[float]) -> str:

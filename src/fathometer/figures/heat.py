@@ -52,7 +52,7 @@ def heat_chart(
         .encode(x=x, x2="right", y=y, y2="top", color=colour, stroke=edge, tooltip=tips)
     )
     drawn = [layer for number, curve in enumerate(curves) for layer in _curve(curve, number, (left, right, low, high))]
-    chart = finished(alt.layer(cells, *drawn), title, subtitle, _describe(title, axes, rows, curves, percent))
+    chart = finished(alt.layer(cells, *drawn), title, subtitle, _describe(title, axes, rows, curves))
     return chart.properties(height=HEIGHT)
 
 
@@ -109,7 +109,7 @@ def _part(points: Sequence[tuple[float, float]], x: float) -> str:
     return "left" if x < max(points, key=lambda point: point[1])[0] else "right"
 
 
-def _describe(title: str, axes: tuple[str, str], rows: Sequence[dict[str, Any]], curves: Sequence[Curve], percent: bool) -> str:
+def _describe(title: str, axes: tuple[str, str], rows: Sequence[dict[str, Any]], curves: Sequence[Curve]) -> str:
     if not rows:
         return f"{title}: nothing was measured."
     best, worst = max(rows, key=lambda row: row["value"]), min(rows, key=lambda row: row["value"])

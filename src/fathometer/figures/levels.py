@@ -32,12 +32,7 @@ def level_chart(rows: Sequence[LevelRow], depth: int, *, title: str, subtitle: s
     """
     networks = list(dict.fromkeys(name for row in rows for name in row.places))
     palette = [PALETTE[0], FORECAST, PALETTE[1]][: len(networks)]
-    drawn = [
-        _dot(row, place, name)
-        for place, row in enumerate(rows)
-        for name in networks
-        if row.places.get(name, (None,))[0] is not None
-    ]
+    drawn = [_dot(row, name) for row in rows for name in networks if row.places.get(name, (None,))[0] is not None]
     order = [row.name for row in rows]
     y = alt.Y(
         "level",
@@ -69,7 +64,7 @@ def level_chart(rows: Sequence[LevelRow], depth: int, *, title: str, subtitle: s
     return finished_chart.properties(height=_ROW * max(len(rows), 1))
 
 
-def _dot(row: LevelRow, place: int, network: str) -> dict[str, Any]:
+def _dot(row: LevelRow, network: str) -> dict[str, Any]:
     layer, low, high = row.places[network]
     assert layer is not None
     words = f"{layer:.1f} ({low:.1f} to {high:.1f})"

@@ -18,6 +18,10 @@ class Finding:
     `cause` is a key of `CAUSES`. `number` is what was measured and `limit` the value at which this severity begins,
     in the unit that `sentence` names. `column` is the profile's column to look at, `points` the depth points concerned;
     `remedies` are names, best first.
+
+    >>> found = Finding("saturation", "at risk", "92% of block 3 is flat.", 0.92, 0.5, "saturated", ("block 3",))
+    >>> found.title, found.citations
+    ('Units are saturated', ('glorot2010',))
     """
 
     cause: str

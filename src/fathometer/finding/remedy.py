@@ -13,6 +13,9 @@ class Remedy:
 
     `invasiveness` runs from 1 (other numbers in the same weights) to 6 (another architecture).
     `code` is Python that uses torch alone and ends with `model = …`; empty for advice in words.
+
+    >>> Remedy("clip", "Clip the gradient", "One step cannot throw the weights far away.", 3).is_advice
+    True
     """
 
     name: str

@@ -1,6 +1,6 @@
 """What may be asked of a worker: its kind, its setting, its limits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ from fathometer.errors import SpecError, kind_of, unknown_name
 from fathometer.lab.answers import check_cost
 from fathometer.lab.setting import Setting, read_setting
 
+Tell = Callable[[dict[str, Any]], None]  # a worker tells an event with it
 Kind = Literal["preflight", "mend", "train", "look", "full-size"]
 
 

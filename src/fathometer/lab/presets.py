@@ -19,7 +19,7 @@ BEGINNINGS: dict[str, Beginning] = {
         "1", "One wide layer: approximates anything, inefficiently.", Setting(depth=1, width=256, activation="relu", init="he")
     ),
     "5": Beginning(
-        "5", "Five layers: what worked before anyone knew why.", Setting(depth=5, width=128, activation="relu", init="he")
+        "5", "Five layers: few enough that hardly any start fails.", Setting(depth=5, width=128, activation="relu", init="he")
     ),
     "50": Beginning("50", "Fifty plain layers, as PyTorch starts them: this one fails.", Setting()),
     "96": Beginning(

@@ -5,14 +5,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from fathometer import json_text
-from fathometer.lab.orders import Order
+from fathometer.lab.orders import Order, Tell
 
 LONGEST_LINE = 4 * 2**20  # bytes of one event
-Tell = Callable[[dict[str, Any]], None]
 
 
 class Runner:

@@ -15,12 +15,12 @@ from starlette.routing import Route
 
 from fathometer.errors import FathometerError
 from fathometer.lab.answers import theory
+from fathometer.lab.claims import claims_table
 from fathometer.lab.controls import controls_table
 from fathometer.lab.desk import BusyError, Desk, Job
 from fathometer.lab.guard import Guard, Rate
 from fathometer.lab.lessons import lesson, lessons_table
 from fathometer.lab.orders import FULL_SIZE, KINDS, NORMS_AT_FULL_SIZE, read_order
-from fathometer.lab.own_hands import claims_table
 from fathometer.lab.pages import page_file
 from fathometer.lab.presets import beginnings_table
 from fathometer.lab.setting import read_setting

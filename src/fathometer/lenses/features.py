@@ -70,6 +70,11 @@ def features(
     `inputs` are images `(sample, channel, height, width)` or tokens `(sample, time)`. `layer` is a depth point; None takes the
     middle one. `units` None takes the six whose activation varies most. A patch holds 90% of the unit's gradient at the image;
     `decode` makes text of tokens, by default their characters or numbers. Only the best places so far are in memory.
+
+    >>> from fathometer import ConvNet, build
+    >>> found = features(build(ConvNet(depth=8, width=4, image_size=8)), torch.rand(9, 3, 8, 8), units=[0, 2])
+    >>> found.point, found.units, found.pictures.shape
+    ('blocks.1', (0, 2), (2, 8, 3, 8, 8))
     """
     is_image = inputs.ndim == 4
     if not is_image and inputs.ndim != 2:

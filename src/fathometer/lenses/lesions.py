@@ -73,6 +73,11 @@ def lesion(
 
     `data` are (inputs, targets), batches of them, or a data set, whose held-out part is used. A skipped block passes on what it
     is given, as if it were not there. Veit et al. 2016.
+
+    >>> from fathometer import build
+    >>> found = lesion(build("residual-50@depth=4"), (torch.randn(16, 64), torch.arange(16) % 10))
+    >>> len(found.skipped), found.swapped[-1]
+    (4, None)
     """
     batches = loss_batches(data)
     with unchanged(model), torch.no_grad(), without_cache(model):

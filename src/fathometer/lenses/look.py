@@ -121,6 +121,11 @@ def look(
     `data` are inputs, (inputs, targets), batches of either, or a data set, whose held-out part is used. With `truth` each of its
     levels is probed, in the `untrained` twin too, which is the control; else the tokens of a text, or the classes that are the
     targets. `kind` is the reader of the probes. `progress` is called with (what, done, total).
+
+    >>> from fathometer import build
+    >>> seen = look(build("mlp-5"), (torch.randn(80, 64), torch.arange(80) % 10), kind="ridge")
+    >>> seen.points[:2], len(seen.lesions.skipped)
+    (('input', 'blocks.0'), 5)
     """
     layers = None if layers is None else list(layers)
     batches = _batches(data)

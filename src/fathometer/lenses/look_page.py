@@ -17,7 +17,6 @@ from fathometer.report import Banner, Charts, Figure, Page, Picture, Pictures, P
 if TYPE_CHECKING:
     from fathometer.lenses.look import Look
 
-FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
 CITATIONS = ("alain2016", "hewitt2019", "tenney2019", "kornblith2019", "nguyen2021", "veit2016")
 TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled labels"
 SIDE = 64  # pixels of a patch on the page
@@ -43,8 +42,7 @@ def look_page(look: "Look") -> Page:
         f"What {look.network} learned, layer by layer",
         "Probes, likeness, lesions and features along depth",
         tuple(sections),
-        FOOTER,
-        CITATIONS,
+        citations=CITATIONS,
     )
 
 

@@ -73,6 +73,13 @@ def probe(
     "ridge" its quick twin in closed form. The control has shuffled labels; with `types`, one for each sample, each type has one
     random label, which a large probe can learn by heart. With `folds` every sample is held out once. The model is not changed.
     Alain & Bengio 2016; the control: Hewitt & Liang 2019, "Designing and interpreting probes with control tasks".
+
+    >>> import torch
+    >>> from fathometer import build
+    >>> x = torch.randn(80, 64)
+    >>> found = probe(build("mlp-5"), x, (x[:, 0] > 0).long(), kind="ridge")
+    >>> found.points[0], len(found.accuracy), found.num_held_out
+    ('input', 6, 20)
     """
     batches, classes, num_train = _read(data, labels)
     train, held_out = _split(classes, num_train, seed)

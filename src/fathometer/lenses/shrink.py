@@ -1,7 +1,6 @@
 """Which blocks could go: found, and the smaller model handed back."""
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +58,11 @@ def shrink(
     `drop` says how many; None drops as many as cost at most 5% of what the network has learned. `data` choose and judge:
     (inputs, targets), batches of them, or a data set, whose held-out part is used. `heal`, data to train on, trains the copy as
     `asked`, 50 steps by default. The user's own model is not changed. Raises `SpecError` where there are too few blocks.
+
+    >>> from fathometer import build
+    >>> found = shrink(build("residual-50@depth=4"), (torch.randn(16, 64), torch.arange(16) % 10), drop=1)
+    >>> len(found.model.blocks), len(found.dropped), len(found.curve)
+    (3, 1, 2)
     """
     batches = loss_batches(data)
     order, curve, points = removal_order(model, batches, most=drop, loss_fn=loss_fn, layers=layers, progress=progress)
@@ -122,17 +126,3 @@ def _as_many_as_cost_little(curve: Sequence[float], blind: float | None) -> int:
     while count + 1 < len(curve) and curve[count + 1] <= limit:
         count += 1
     return count
-
-
-def loss_curve(
-    model: nn.Module, batches: Sequence[Any], points: Sequence[DepthPoint], order: Sequence[int], counts: Iterable[int]
-) -> list[float | None]:
-    """Return the loss without the first so many points of an order."""
-    with unchanged(model), torch.no_grad(), without_cache(model):
-        model.eval()
-        return [loss_without(model, batches, points, order[:count], None) for count in counts]
-
-
-def copy_without(model: nn.Module, points: Sequence[DepthPoint], inputs: Any) -> nn.Module:
-    """Return a copy without some points, the model itself copied where there are none."""
-    return without_blocks(model, points, inputs) if points else deepcopy(model)

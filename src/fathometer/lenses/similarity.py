@@ -67,6 +67,11 @@ def similarity(
     `data` are inputs, or an iterable of batches of inputs; rows are samples with all that a layer holds of them, but tokens (at
     most 512 of a batch) where every layer gives `(batch, time, width)`. HSIC₁ is averaged over batches before the ratio is
     taken, so the result does not depend on `batch_size` but for chance (Nguyen et al. 2021), and the memory is that of a batch.
+
+    >>> from fathometer import build
+    >>> found = similarity(build("mlp-5"), torch.randn(32, 64), build("mlp-5@depth=2"))
+    >>> found.cka.shape, found.others[0], round(float(found.cka[0, 0]), 6)
+    ((6, 3), 'input', 1.0)
     """
     batches = in_batches(data, batch_size) if isinstance(data, Tensor | dict) else list(data)
     tables, rows = list[Tensor](), 0

@@ -98,6 +98,13 @@ def parametrize(
     1/√head_width and μP's 1/head_width are then one. `roles` name a parameter's role where the comparison cannot know it.
 
     Raises `ModelError` for a module whose sizes do not show its roles. Dey et al. 2025, table 1.
+
+    >>> def make(width, depth):
+    ...     blocks = [nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(depth)]
+    ...     return nn.Sequential(nn.Linear(8, width), nn.Sequential(*blocks), nn.Linear(width, 2))
+    >>> found = parametrize(make, width=64, depth=2, batch=torch.randn(4, 8), base=(16, 2), name="mup")
+    >>> sorted({group["lr"] for group in found.parameter_groups(0.01)})
+    [0.0025, 0.01]
     """
     if name not in WIDTH_AWARE:
         raise SpecError(f'"{name}" has no multipliers', f"Those that have: {', '.join(WIDTH_AWARE)}", 'Try "completep"')

@@ -33,7 +33,7 @@ class Page:
     title: str
     subtitle: str
     sections: tuple[Section, ...]
-    footer: str = ""
+    footer: str = "Made with Fathometer. Nothing on this page was fetched from anywhere."
     citations: tuple[str, ...] = ()
 
 
@@ -103,7 +103,7 @@ def _header(page: Page) -> Html:
 
 
 def _footer(page: Page) -> Html:
-    return element("footer", element("p", page.footer or "Made with Fathometer. One file, no requests."))
+    return element("footer", element("p", page.footer))
 
 
 def _own(name: str) -> str:

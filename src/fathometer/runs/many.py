@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from fathometer.data import digits, find_dataset
 from fathometer.errors import BatchError, FathometerError, SpecError, unknown_name
 from fathometer.records import Asked, Record
 from fathometer.runs.chunks import AnyRun, cut
 from fathometer.runs.executors import hand_out
 from fathometer.runs.finished import Finished, fingerprint, key_of
 from fathometer.runs.progress import OnProgress
+from fathometer.runs.run import named_data
 from fathometer.runs.stacked_data import source_of
 from fathometer.runs.tally import Tally, telling
 from fathometer.runs.work import Failed, Result, Work, results
@@ -59,10 +59,15 @@ def many(
     on from there. A record's `seconds` are its equal share of its stack's.
 
     Raises `RunsError`, after all others are done, where runs failed: it says which and why, and holds the finished records.
+
+    >>> from fathometer import Mlp
+    >>> records = many([(Mlp(depth=depth), Asked(steps=5)) for depth in (1, 2)])
+    >>> [(record.network["depth"], len(record.losses)) for record in records]
+    [(1, 5), (2, 5)]
     """
     if stack not in STACK:
         raise unknown_name("way to stack", stack, STACK)
-    asked_for, source = [_resolve(place, run) for place, run in enumerate(runs)], _read(data)
+    asked_for, source = [_resolve(place, run) for place, run in enumerate(runs)], named_data(data)
     _check_again(source, len(asked_for))
     finished, keys, found = None, list[str](), dict[int, Record | Failed]()
     if folder is not None:
@@ -108,13 +113,6 @@ def _resolve(place: int, run: Any) -> AnyRun:
             f"Run {place} is {run!r:.100}", "A run is a pair of a network and an `Asked`", "Try (Mlp(depth=5), Asked(steps=200))"
         )
     return network, asked
-
-
-def _read(data: Any) -> Any:
-    """Return the data themselves, where a name was given or nothing."""
-    if data is None or isinstance(data, str):
-        return digits() if data is None else find_dataset(data)
-    return data
 
 
 def _check_again(data: Any, count: int) -> None:

@@ -60,8 +60,12 @@ def train(
     for bit. Data that are an iterable without a `state_dict` are then read from their start up to that place.
 
     Raises `RecordError` where the folder holds another run, or a checkpoint that cannot be used.
+
+    >>> trained = train("mlp-5", Asked(steps=5))
+    >>> trained.record.status, len(trained.record.losses)
+    ('finished', 5)
     """
-    source = _source(data)
+    source = named_data(data)
     batches = _batches(source, asked)
     model = deepcopy(network) if isinstance(network, nn.Module) else build(network, seed=asked.seed, device=device)
     described, multipliers = _describe(model), _scales(model)
@@ -107,7 +111,8 @@ def _scales(model: nn.Module) -> Mapping[str, Scale] | None:
     return scales(model) if is_ours and model.spec.init in WIDTH_AWARE else None
 
 
-def _source(data: Any) -> Any:
+def named_data(data: Any) -> Any:
+    """Return the data that a name stands for, or the handwritten digits where none was given; else the data as they are."""
     if data is None or isinstance(data, str):
         return digits() if data is None else find_dataset(data)
     return data

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from fathometer import json_text
-from fathometer.data import Dataset, digits, find_dataset
+from fathometer.data import Dataset
 from fathometer.errors import SpecError
 from fathometer.parametrizations import WIDTH_AWARE
 from fathometer.records import Asked, Record
 from fathometer.runs.coordinate_check import CoordinateCheck, coordinate_check
 from fathometer.runs.many import many
 from fathometer.runs.progress import OnProgress
+from fathometer.runs.run import named_data
 from fathometer.scaling import Estimate, num_parameters
 from fathometer.scaling.best_rate import Sweep, best_rate
 from fathometer.scaling.estimate import LEVEL
@@ -82,6 +83,12 @@ def transfer(
     Coordinate checks then hold the stream against depth and width. `data`, `folder` and `progress` are those of `many`.
 
     Raises `SpecError` where the two are not of one kind, or no rate trains. Dey et al. 2025; Yang et al. 2022.
+
+    >>> from fathometer import Mlp
+    >>> asked, wanted = Asked(steps=20), Mlp(depth=12, width=64, residual="pre-norm")
+    >>> found = transfer(wanted, asked=asked, octaves=(-8.0, -5.0), seeds=[0])
+    >>> found.small.depth, 2**-9 < found.learning_rate.value < 2**-4
+    (4, True)
     """
     spec = preset(network) if isinstance(network, str) else network
     _check_octaves(octaves, seeds)
@@ -134,7 +141,7 @@ def _sweep(rates: np.ndarray, losses: np.ndarray) -> Sweep:
 
 def _checks(target: Spec, base: Spec, data: Any, asked: Asked) -> tuple[CoordinateCheck, ...]:
     """Return checks over depth and width from the base upwards, in doublings; none for data that are no data set."""
-    source = digits() if data is None else find_dataset(data) if isinstance(data, str) else data
+    source = named_data(data)
     if not isinstance(source, Dataset) or not isfinite(asked.learning_rate):
         return ()
     batches = list(islice(source.batches(min(asked.batch_size, 16), asked.seed), CHECK_STEPS + 1))
@@ -144,11 +151,11 @@ def _checks(target: Spec, base: Spec, data: Any, asked: Asked) -> tuple[Coordina
         sizes = [first * 2**step for step in range(CHECK_SIZES) if first * 2**step <= last]
         if len(sizes) > 1:
             spec = change(target, {"depth": base.depth, "width": base.width, **_heads(base)})
-            found.append(_one_check(spec, base, batches, axis, sizes, asked.learning_rate))
+            found.append(_one_check(spec, batches, axis, sizes, asked.learning_rate))
     return tuple(found)
 
 
-def _one_check(spec: Spec, base: Spec, batches: list[Any], axis: str, sizes: list[int], rate: float) -> CoordinateCheck:
+def _one_check(spec: Spec, batches: list[Any], axis: str, sizes: list[int], rate: float) -> CoordinateCheck:
     given = {"depths": sizes} if axis == "depth" else {"widths": sizes}
     return coordinate_check(spec, batches, steps=CHECK_STEPS, learning_rate=rate, **given)
 

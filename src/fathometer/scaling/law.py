@@ -36,7 +36,7 @@ class Law:
     @property
     def numbers(self) -> dict[str, Estimate]:
         """Return every number of the formula with its interval, or the reason why it is not identified."""
-        return {symbol: self._number(place, symbol) for place, symbol in enumerate(self.form.symbols)}
+        return {symbol: self._number(place) for place, symbol in enumerate(self.form.symbols)}
 
     @property
     def open(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Law:
             )
         return {name: np.array([float(value)]) for name, value in sizes.items()}
 
-    def _number(self, place: int, symbol: str) -> Estimate:
+    def _number(self, place: int) -> Estimate:
         told = self.form.told(np.vstack([np.array([self.theta]), self.draws]))[:, place]
         found = estimate(float(told[0]), told[1:] if len(told) > 1 else told)
         kind = _kind(self.form, place)

@@ -69,7 +69,7 @@ def trains(row: Row) -> bool:
 
 def read(options: Options, rows: Sequence[Row]) -> Reading:
     """Find, for each network, the rate at which clipping makes most of the difference."""
-    told_of = {network: [_at(rows, network, rate, options) for rate in options["rates"]] for network in options["networks"]}
+    told_of = {network: [_at(rows, network, rate) for rate in options["rates"]] for network in options["networks"]}
     chosen = {network: max(own, key=lambda at: (at["diverged"] + at["trained"], -at["rate"])) for network, own in told_of.items()}
     need = len(options["seeds"])
     holds = {
@@ -107,7 +107,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
     )
 
 
-def _at(rows: Sequence[Row], network: str, rate: float, options: Options) -> dict[str, Any]:
+def _at(rows: Sequence[Row], network: str, rate: float) -> dict[str, Any]:
     own = [row for row in rows if row["network"] == network and row["rate"] == rate]
     free, clipped = [row for row in own if row["clip"] is None], [row for row in own if row["clip"] is not None]
     counts = {"diverged": sum(map(diverged, free)), "trained_free": sum(map(trains, free)), "trained": sum(map(trains, clipped))}

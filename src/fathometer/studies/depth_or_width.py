@@ -19,10 +19,8 @@ from fathometer.studies.depth_or_width_page import data_figure, shape_figures, t
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
 from fathometer.studies.shape_training import train_shapes
 from fathometer.studies.teacher import flat_classes
-from fathometer.studies.tree import seeded_tree, width_for
+from fathometer.studies.tree import ENOUGH, RULES, seeded_tree, width_for
 
-RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
-ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]  # P*: Cagnetta et al. 2024
 CHANCE = 1 / RULES["classes"]
 PATCHES = {1: (8,), 2: (4, 2), 3: (2, 2, 2)}  # by layers: which neighbours each joins
 BUDGETS = ("parameters", "flops")

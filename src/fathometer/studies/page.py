@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from fathometer.report import Banner, Charts, Code, Page, Prose, Section, Table
 from fathometer.studies.question import Question, Reading, Row
 
-FOOTER = "Made with Fathometer. Nothing on this page was fetched from anywhere."
 
-
-def study_page(name: str, question: Question, reading: Reading, command: str, rows: Sequence[Row]) -> Page:
+def study_page(question: Question, reading: Reading, command: str, rows: Sequence[Row]) -> Page:
     """Return the report of a study."""
     seconds = sum(row.get("cpu_seconds", 0.0) for row in rows)
     facts = (*reading.facts, ("cells", f"{len(rows):,}"), ("processor time", _time(seconds)))
@@ -21,7 +19,7 @@ def study_page(name: str, question: Question, reading: Reading, command: str, ro
         sections.append(Prose("Good to know", reading.notes))
     sections.append(Prose("What this does not say", question.caveats))
     sections.append(Code("The command", command, "It makes this page again; finished cells are not measured twice."))
-    return Page(question.title, f"Claim: {question.claim}", tuple(sections), FOOTER, question.citations)
+    return Page(question.title, f"Claim: {question.claim}", tuple(sections), citations=question.citations)
 
 
 def _time(seconds: float) -> str:

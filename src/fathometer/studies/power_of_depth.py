@@ -14,11 +14,9 @@ from fathometer.spec import Mlp
 from fathometer.studies.best import accuracy, at_best_rate, data_of, span, told, train_together
 from fathometer.studies.construction import construct, count_at_start, equal_width
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
-from fathometer.studies.tree import seeded_tree, width_for
+from fathometer.studies.tree import ENOUGH, RULES, seeded_tree, width_for
 from fathometer.text import number_text
 
-RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
-ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]  # P*: Cagnetta et al. 2024
 # The data of each task, and how deep its shallow and its deep network are.
 TASKS: Mapping[str, Mapping[str, Any]] = {
     "sawtooth": {"folds": 4},
@@ -97,7 +95,7 @@ def read(options: Options, rows: Sequence[Row]) -> Reading:
         sentence += f" Trained at equal parameters, depth wins on {_names(wins)}, and loses on {_names(losses)}."
     answer = "not shown" if not exact else "shown" if len(wins) == len(verdicts) else "shown in part"
     facts = (("largest error of the constructions", number_text(max(row["largest_error"] for row in built))),)
-    figures = (_capacity(rows, options), *((_trained_figure(trained),) if trained else ()))
+    figures = (_capacity(rows), *((_trained_figure(trained),) if trained else ()))
     table = tuple(line for task in verdicts for line in _lines(task, trained))
     table = table or tuple(
         (f"{row['folds']} folds", str(row["folds"]), str(row["deep_units"]), f"{row['pieces']:,}") for row in built
@@ -152,7 +150,7 @@ def _start_words(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _capacity(rows: Sequence[Row], options: Options) -> Figure:
+def _capacity(rows: Sequence[Row]) -> Figure:
     built = [row for row in rows if row["kind"] == "construction"]
     lines = [("deep, 2 units a layer", [(float(row["pieces"]), [float(row["deep_units"])]) for row in built])]
     lines.append(("one layer", [(float(row["pieces"]), [float(row["shallow_units"])]) for row in built]))

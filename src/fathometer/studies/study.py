@@ -63,7 +63,7 @@ class Study:
 
     def page(self) -> Page:
         """Return the report: claim, figure, evidence, caveats, papers and the command."""
-        return study_page(self.name, self.question, self.reading, self.command, self.rows)
+        return study_page(self.question, self.reading, self.command, self.rows)
 
     def save_html(self, path: str | Path) -> Path:
         """Write the report as one file that opens offline, and return its path."""

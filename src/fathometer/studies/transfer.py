@@ -10,8 +10,9 @@ from fathometer.spec import Mlp
 from fathometer.studies.best import data_of, train_together
 from fathometer.studies.question import Cell, Groups, Options, Question, Reading, Row
 from fathometer.studies.transfer_page import figures_of, table_of
+from fathometer.studies.tree import RULES
 
-RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3, "samples": 40_000}
+SAMPLES = 40_000
 GUESSING = log(RULES["classes"])
 ARMS = ("standard", "mup", "depth-mup", "completep")
 TARGET = 0.5  # octaves
@@ -50,7 +51,7 @@ def effective(arm: str, depth: int, width: int, options: Options) -> str:
 
 def measure(group: Sequence[Cell]) -> Iterator[Row]:
     """Train the networks of a group with Adam, at a constant rate, on inputs that none sees twice."""
-    return train_together(group, [_run(cell) for cell in group], data_of("hierarchy", **RULES))
+    return train_together(group, [_run(cell) for cell in group], data_of("hierarchy", **RULES, samples=SAMPLES))
 
 
 def _run(cell: Cell) -> tuple[Mlp, Asked]:
@@ -67,15 +68,15 @@ def _run(cell: Cell) -> tuple[Mlp, Asked]:
 def read(options: Options, rows: Sequence[Row]) -> Reading:
     """Say how far the best rate drifts from the base's under each parametrization, and what taking the base's costs."""
     found = all_transferred(options, rows)
-    worst = {arm: _worst(found, arm, options) for arm in options["arms"]}
+    worst = {arm: _worst(found, arm) for arm in options["arms"]}
     sentence = "From the best rate of the base, " + "; ".join(_words(arm, *worst[arm]) for arm in options["arms"]) + "."
     facts = (("shapes", f"{len(options['depths']) * len(options['widths'])}"), ("base", _base_words(options, found)))
     figures = figures_of(options, found, {key: _sweep(rows, key) for key in _keys(rows)})
-    header, table = table_of(options, found)
+    header, table = table_of(found)
     notes = tuple(_along(found, arm, options) for arm in options["arms"])
     edges = sorted({f"{arm} at depth {depth}, width {width}" for (arm, depth, width), one in found.items() if one.at_edge})
     notes += (f"At the edge of the grid, so that the best rate may lie beyond it: {', '.join(edges)}.",) if edges else ()
-    return Reading(_answer(worst, options), sentence, facts, header, table, figures, notes)
+    return Reading(_answer(worst), sentence, facts, header, table, figures, notes)
 
 
 def all_transferred(options: Options, rows: Sequence[Row]) -> dict[Key, Transferred]:
@@ -100,7 +101,7 @@ def _sweep(rows: Sequence[Row], key: Key) -> Sweep:
     return sweep_of(own, "held_out_loss", GUESSING)
 
 
-def _worst(found: dict[Key, Transferred], arm: str, options: Options) -> tuple[Transferred, Transferred]:
+def _worst(found: dict[Key, Transferred], arm: str) -> tuple[Transferred, Transferred]:
     """Return the farthest drift of an arm, and its dearest transfer."""
     own = [one for (name, depth, width), one in found.items() if name == arm]
     return max(own, key=lambda one: abs(one.drift[0])), max(own, key=lambda one: one.regret[0])
@@ -126,7 +127,7 @@ def _base_words(options: Options, found: dict[Key, Transferred]) -> str:
     return f"depth {options['base_depth']}, width {options['base_width']}, best rate {2 ** best[0]:.2g}"
 
 
-def _answer(worst: dict[str, tuple[Transferred, Transferred]], options: Options) -> Any:
+def _answer(worst: dict[str, tuple[Transferred, Transferred]]) -> Any:
     """Shown: CompleteP stays within the target and the standard parametrization does not; in part: it drifts half as far."""
     drifts = {arm: abs(drift.drift[0]) for arm, (drift, _) in worst.items()}
     ours, standard = drifts.get("completep", float("inf")), drifts.get("standard", float("inf"))

@@ -21,7 +21,7 @@ def figures_of(options: Mapping[str, Any], found: Found, sweeps: Mapping[tuple[s
     return (_drift(options, found), _regret(options, found), *(_curves(options, sweeps, arm) for arm in ends))
 
 
-def table_of(options: Mapping[str, Any], found: Found) -> Tables:
+def table_of(found: Found) -> Tables:
     """Return the header and a line for each parametrization and shape."""
     header = ("parametrization", "depth", "width", "best rate", "drift, octaves", "loss from taking the base's rate")
     lines = [

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from fathometer.instruments import seeded
 
+# The hierarchy that the studies share: its rules, and how many data a deep network needs for them (P*, Cagnetta et al. 2024).
+RULES = {"classes": 6, "symbols": 6, "synonyms": 4, "levels": 3}
+ENOUGH = RULES["classes"] * RULES["synonyms"] ** RULES["levels"]
+
 
 class Tree(nn.Module):
     """A convolutional network without overlap: layer after layer joins `patches[i]` neighbours into one, `width` units each.

@@ -1,18 +1,17 @@
 """Measure a network whose weights are not made: the same taps and rules."""
 
 from collections.abc import Callable, Mapping
-from math import isnan, sqrt
+from math import sqrt
 
 import torch
 from torch import nn
 
-from fathometer.activations import ACTIVATIONS
 from fathometer.depth_profile import COLUMNS, DepthProfile
 from fathometer.diagnosis.admission import run_or_explain
 from fathometer.diagnosis.answer import Answer, answer_of
 from fathometer.diagnosis.broken import find_broken
 from fathometer.diagnosis.case import Case
-from fathometer.diagnosis.examine import Examination
+from fathometer.diagnosis.examine import Examination, known_number, usual_activation
 from fathometer.diagnosis.facts import facts_of
 from fathometer.diagnosis.first_look import first_look
 from fathometer.diagnosis.notes import notes_on
@@ -52,7 +51,7 @@ def examine_unmade(case: Case, *, layers: Layers = None, progress: Progress | No
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
     return Examination(
-        profile, points, _usual_activation(sounding), tuple(notes), broken, 0, sounding.streams_outside, sounding.scale, feeds
+        profile, points, usual_activation(sounding), tuple(notes), broken, 0, sounding.streams_outside, sounding.scale, feeds
     )
 
 
@@ -101,17 +100,17 @@ def _with_gradients(sounding: Sounding, model: nn.Module) -> Sounding:
 
 def columns_of(model: nn.Module, points: DepthPoints, sounding: Sounding) -> dict[str, list[float | None]]:
     """Return the columns of the profile, those of the weights from what their matrices have counted."""
-    values = {name: [_number(value) for value in column] for name, column in sounding.columns.items() if name in COLUMNS}
+    values = {name: [known_number(value) for value in column] for name, column in sounding.columns.items() if name in COLUMNS}
     gradients = values.get("gradient", [])
     last = next((value for value in reversed(gradients) if value), None)
-    values["gradient"] = [None if value is None or last is None else _number(value / last) for value in gradients]
+    values["gradient"] = [None if value is None or last is None else known_number(value / last) for value in gradients]
     matrices = {name: parameter for name, parameter in model.named_parameters() if parameter.ndim > 1}
     held, gradient = points.held(matrices), sounding.parameter_gradients
     squares = {name: _squares(matrix, gradient.get(name)) for name, matrix in matrices.items()}
     values["weight"] = [_root(names, matrices, {name: squares[name][0] for name in names}) for names in held]
     sizes = [_root(names, matrices, {name: squares[name][1] for name in names}) for names in held]
     largest = max((size for size in sizes if size), default=None)
-    values["weight_gradient"] = [None if size is None or largest is None else _number(size / largest) for size in sizes]
+    values["weight_gradient"] = [None if size is None or largest is None else known_number(size / largest) for size in sizes]
     return {name: column for name, column in values.items() if any(value is not None for value in column)}
 
 
@@ -133,12 +132,3 @@ def _root(names: list[str], matrices: Mapping[str, torch.Tensor], squares: dict[
 
 def _made(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if not isinstance(parameter, ImplicitWeight))
-
-
-def _usual_activation(sounding: Sounding) -> str:
-    known = [name for name, _ in sounding.heard.most_common() if name in ACTIVATIONS]
-    return known[0] if known else "linear"
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or isnan(value) else float(value)

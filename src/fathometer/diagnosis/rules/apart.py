@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from fathometer.diagnosis.evidence import Evidence
 from fathometer.diagnosis.limits import GRAM_SPREAD, REACH, REACH_BATCH_NORM
+from fathometer.diagnosis.rules.graded import INITIALISE
 from fathometer.finding import Finding
 
-INITIALISE = ("initialise", "initialise_orthogonal", "initialise_by_measurement")
 REMEDIES = ("add_residual", *INITIALISE)
 
 

@@ -21,8 +21,8 @@ def update_size(evidence: Evidence) -> Finding | None:
     middle, fastest = sizes[len(sizes) // 2], sizes[-1]
     large, small = UPDATE_LARGE.severity(middle), UPDATE_SMALL.severity(fastest)
     if large is not None:
-        return _finding(evidence, _borne(evidence, large), "In the middle block", middle)
-    return None if small is None else _finding(evidence, small, "Even in the fastest block", fastest)
+        return _finding(_borne(evidence, large), "In the middle block", middle)
+    return None if small is None else _finding(small, "Even in the fastest block", fastest)
 
 
 def curvature(evidence: Evidence) -> Finding | None:
@@ -48,7 +48,7 @@ def _borne(evidence: Evidence, severity: Severity) -> Severity:
     return "at risk" if least is not None and rise is not None and max(least, rise / DOUBLED) < LEARNT else severity
 
 
-def _finding(evidence: Evidence, severity: Severity, where: str, number: float) -> Finding:
+def _finding(severity: Severity, where: str, number: float) -> Finding:
     limits = UPDATE_LARGE if number >= UPDATE_LARGE.at_risk else UPDATE_SMALL
     sentence = f"{where} one step moves the weights by {number:.2g} of their size; about 0.001 is usual."
     return Finding("update_size", severity, sentence, number, limits.of(severity), "update", (), ("change_rate",))

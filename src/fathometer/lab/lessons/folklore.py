@@ -6,8 +6,9 @@ from math import log10, pi
 import numpy as np
 
 from fathometer.lab.lessons.entry import Lesson, Line, Picture, Shown, Slider, amount, numbered
-from fathometer.lab.lessons.recipe import REPLICATED, ROUNDED
+from fathometer.lab.lessons.recipe import REFITTED, ROUNDED
 from fathometer.lab.setting import Setting
+from fathometer.scaling import optimum
 from fathometer.spec import Mlp
 from fathometer.theory import forecast, most_pieces_on_a_line
 
@@ -25,7 +26,7 @@ def show(value: float) -> Shown:
     layers = (1, 2, 4, 8)
     counts = [random_pieces(UNITS // count, count) for count in layers]
     most = [most_pieces_on_a_line([UNITS // count] * count) for count in layers]
-    rounded, refitted = (CHINCHILLA / 6 / law.best_parameters(CHINCHILLA) ** 2 for law in (ROUNDED, REPLICATED))
+    rounded, refitted = (optimum(law, CHINCHILLA).tokens_per_parameter.value for law in (ROUNDED, REFITTED))
     numbers = {
         "depth": amount(depth),
         "half": amount(depth // 2),
@@ -96,7 +97,7 @@ FOLKLORE = Lesson(
         "{formula}.",
         "“Twenty tokens for each parameter, says the Chinchilla paper.” Its constants, as printed and rounded, give {rounded} "
         "at its own compute; refitted to its own points they give {refitted}.",
-        "“Sick-looking is sick.” Of networks meant to be broken, some train well: Adam repairs a start in ten steps. That is "
+        "“Sick-looking is sick.” Of networks meant to be broken, some train well: Adam repairs some starts in ten steps. That is "
         "why a remedy here counts only when training has proved it.",
     ),
     "Double the depth. Does the stream double with it?",

@@ -40,12 +40,13 @@ FOUR_DEPTHS = Lesson(
     "{one}, {five}, {fifty}, {ninety_six} layers",
     "Nothing breaks at once. It breaks by the same factor at every layer.",
     (
-        "With {one} layer there is nothing to lose. With {five}, any recipe works: even tanh as PyTorch starts it still hands "
-        "layer {one} a part {tanh_five} of the gradient. That is why depth seemed easy in small networks.",
-        "At {fifty} layers the same recipe leaves {tanh_fifty}. No learning rate brings that back: layer {one} is asked to move"
-        " by nothing, in a random direction.",
-        "He's start keeps the size ({he_fifty} at {fifty} layers), and a residual stream that is normalised before each branch "
-        "keeps it at {ninety_six} as well ({pre_ninety_six}).",
+        "With {one} layer there is nothing to lose. With {five}, all four recipes work: even tanh as PyTorch starts it still "
+        "hands layer {one} a part {tanh_five} of the gradient.",
+        "At {fifty} layers the same recipe leaves {tanh_fifty}. A larger learning rate does not bring that back: it would throw "
+        "the last layers far away before layer {one} moved. Adam, which divides each step by the size of the gradient, bears a "
+        "few factors of ten, and not so many.",
+        "He's start keeps the size ({he_fifty} at {fifty} layers). In a residual stream that is normalised before each branch it "
+        "grows as a line, and not as a power: {pre_ninety_six} times at {ninety_six} blocks.",
         "Now, at {depth} layers: tanh {tanh}, ReLU as PyTorch starts it {relu}, ReLU with He {he}, residual {pre}.",
     ),
     "Find the depth at which a millionth of the gradient is left. Does it change when the activation does?",

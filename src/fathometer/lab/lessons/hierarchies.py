@@ -56,9 +56,7 @@ def show(value: float) -> Shown:
                 mark=levels,
                 see="Memorising is the upper line.",
             ),
-            Picture(
-                "What one unit sees", "layers of 3×3", (view, whole), see="Early layers cannot know objects: they see too little."
-            ),
+            Picture("What one unit sees", "layers of 3×3", (view, whole), see="An early unit sees only a part of the scene."),
         ),
     )
 
@@ -69,12 +67,14 @@ HIERARCHIES = Lesson(
     (
         "In a picture, pixels make edges, edges make textures, textures make parts, parts make an object. A unit behind "
         "{layers_for_all} convolutions of {kernel} by {kernel} is the first to see a whole scene of {side} pixels; before it, "
-        "nothing could know the object, whatever it learnt.",
+        "each unit knows a part of the scene. Whether a trained network keeps to that order is to be measured: the command "
+        "fathometer look scenes does.",
         "In language, words have parts of speech, join to phrases, play roles in sentences, and sentences share a topic. The "
         "same ladder, with another alphabet.",
         "A toy makes it exact: {classes} classes, each written as two symbols, each of those as two smaller ones, in any of "
         "{synonyms} ways. At {levels} levels an input has {length} symbols and there are {inputs} of them, but only {rules} "
-        "rules made them all. One layer has to learn the inputs. A layer for each level has to learn the rules.",
+        "rules made them all. One layer needs examples in the number of the inputs; with a layer for each level, the rules can "
+        "be learnt one on top of the other.",
     ),
     "Go up one level: by how much do the rules grow, and by how much the inputs?",
     Slider("levels", 1, MOST_LEVELS, 3),

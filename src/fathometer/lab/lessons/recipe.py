@@ -1,63 +1,49 @@
 """Lesson: depth, width, data and compute, bought together."""
 
-from dataclasses import dataclass
-from math import exp, floor, log10
+from dataclasses import replace
+from math import floor, log10
 
 from fathometer.lab.answers import power
 from fathometer.lab.lessons.entry import Lesson, Line, Picture, Shown, Slider, amount
 from fathometer.lab.setting import Setting
+from fathometer.scaling import Law, find_law, optimum
+from fathometer.scaling.shapes import levine_width
 from fathometer.spec import Transformer, preset
 
 
-@dataclass(frozen=True)
-class Law:
-    """Loss = E + A/N^α + B/D^β, for N parameters and D tokens, as a paper fitted it."""
-
-    floor: float
-    of_parameters: float
-    of_tokens: float
-    alpha: float
-    beta: float
-
-    def loss(self, parameters: float, tokens: float) -> float:
-        """Return the expected loss in nats a token."""
-        return self.floor + self.of_parameters / parameters**self.alpha + self.of_tokens / tokens**self.beta
-
-    def best_parameters(self, flops: float) -> float:
-        """Return the N that makes the loss least where 6·N·D is what there is."""
-        ratio = self.alpha * self.of_parameters / (self.beta * self.of_tokens)
-        return ratio ** (1 / (self.alpha + self.beta)) * (flops / 6) ** (self.beta / (self.alpha + self.beta))
+def _middle(name: str) -> Law:
+    """Return a published law without the draws of its numbers, for which a slider need not wait."""
+    law = find_law(name)
+    return replace(law, draws=law.draws[:0])
 
 
-REPLICATED = Law(1.8172, 477.4, 2143.7, 0.34726, 0.36718)  # Besiroglu and others 2024, refitted to the paper's own points
-ROUNDED = Law(1.69, 406.4, 410.7, 0.34, 0.28)  # Hoffmann and others 2022, as printed
-LEVINE = (5.039, 0.0555)  # Levine and others 2020: log width = a + b · depth where depth stops to pay
+REFITTED, ROUNDED = _middle("besiroglu2024"), _middle("hoffmann2022-rounded")
 
 
 def show(value: float) -> Shown:
     """Return how to spend 10^value operations."""
     flops = 10**value
-    best = REPLICATED.best_parameters(flops)
-    tokens = flops / 6 / best
-    sizes = [best * 10 ** (step / 20) for step in range(-40, 41)]
-    curve = Line("loss at this compute", [(log10(size), REPLICATED.loss(size, flops / 6 / size)) for size in sizes])
+    best, floor_loss = optimum(REFITTED, flops), REFITTED.numbers["E"].value
+    parameters, loss = best.parameters.value, best.loss.value
+    sizes = [parameters * 10 ** (step / 20) for step in range(-40, 41)]
+    losses = [REFITTED.predict(parameters=size, tokens=flops / 6 / size).value for size in sizes]
+    curve = Line("loss at this compute", [(log10(size), found) for size, found in zip(sizes, losses, strict=True)])
     budgets = [18 + step / 4 for step in range(33)]
-    frontier = Line("best loss", [(b, _best_loss(10**b)) for b in budgets])
-    least = Line("what no size removes", [(18.0, REPLICATED.floor), (26.0, REPLICATED.floor)], quiet=True)
+    frontier = Line("best loss", [(budget, _best_loss(10**budget)) for budget in budgets])
+    least = Line("what no size removes", [(18.0, floor_loss), (26.0, floor_loss)], quiet=True)
     gpt3 = preset("gpt3-175b")
     assert isinstance(gpt3, Transformer)
     numbers = {
         "compute": f"{10 ** (value - floor(value)):.1f} × {power(floor(value))}",
-        "parameters": amount(best),
-        "tokens": amount(tokens),
-        "ratio": amount(tokens / best),
-        "loss": f"{REPLICATED.loss(best, tokens):.2f}",
-        "floor": f"{REPLICATED.floor:.2f}",
-        "ten_times": f"{REPLICATED.loss(best, tokens) - _best_loss(10 * flops):.2f}",
-        "rounded_ratio": amount(flops / 6 / ROUNDED.best_parameters(flops) ** 2),
+        "parameters": amount(parameters),
+        "tokens": amount(best.tokens.value),
+        "ratio": amount(best.tokens_per_parameter.value),
+        "loss": f"{loss:.2f}",
+        "floor": f"{floor_loss:.2f}",
+        "ten_times": f"{loss - _best_loss(10 * flops):.2f}",
         "gpt_depth": amount(gpt3.depth),
         "gpt_width": amount(gpt3.width),
-        "levine_width": amount(exp(LEVINE[0] + LEVINE[1] * gpt3.depth)),
+        "levine_width": amount(levine_width(gpt3.depth)),
     }
     return Shown(
         numbers,
@@ -66,7 +52,7 @@ def show(value: float) -> Shown:
                 "Too small, too large",
                 "log₁₀ of parameters",
                 (curve,),
-                mark=log10(best),
+                mark=log10(parameters),
                 see="The valley is flat: a factor of two costs little.",
             ),
             Picture(
@@ -77,8 +63,7 @@ def show(value: float) -> Shown:
 
 
 def _best_loss(flops: float) -> float:
-    best = REPLICATED.best_parameters(flops)
-    return REPLICATED.loss(best, flops / 6 / best)
+    return optimum(REFITTED, flops).loss.value
 
 
 RECIPE = Lesson(
@@ -92,8 +77,8 @@ RECIPE = Lesson(
         "right; more data for too small a network, on the left.",
         "How to split parameters between depth and width is contested. One study finds that shape hardly matters, another that "
         "depth pays only up to a threshold that grows with the logarithm of the width (at {gpt_depth} blocks, from a width of "
-        "{levine_width} on; GPT-3 has {gpt_width}), and a third that deeper wins. What all agree on: the shape must train at "
-        "all, which is what this lab measures.",
+        "{levine_width} on; GPT-3 has {gpt_width}), and a third that small models should be deep and thin. Whatever the shape, "
+        "it must train at all, and that is what this lab measures.",
     ),
     "Spend a thousand times more. Do parameters or tokens grow faster?",
     Slider("log₁₀ of operations", 18, 26, 21, step=0.1),
@@ -103,6 +88,7 @@ RECIPE = Lesson(
         "Hoffmann and others: Training compute-optimal large language models",
         "Besiroglu and others: Chinchilla scaling: a replication attempt",
         "Kaplan and others: Scaling laws for neural language models",
-        "Levine and others: The depth-to-width interplay in self-attention",
+        "Levine and others: Limits to depth efficiencies of self-attention",
+        "Liu and others: MobileLLM",
     ),
 )

@@ -64,7 +64,7 @@ RESIDUALS = Lesson(
     (
         "To pass its input on unchanged, a plain layer of {width} units must set {weights} weights to the identity, and its "
         "activation must let everything through. A residual block has to do nothing: with f at zero, x + f(x) is x. Extra depth"
-        " is then free, and no deeper network need be worse than a shallower one.",
+        " then does no harm at its start, and no deeper network need be worse than a shallower one.",
         "Backwards, the derivative of x + f(x) is one plus something: a way to the first layer that passes no weight at all. "
         "Through {depth} layers a plain stack as PyTorch starts it leaves {plain} of the gradient.",
         "It has a price. A bare sum adds as much as it has: its signal grows {growth} times over {depth} blocks, and the "

@@ -60,15 +60,15 @@ TRANSFORMER = Lesson(
     "The transformer block",
     "Look around, then think; add both to the stream.",
     (
-        "A block has two branches. Attention lets each word gather from the others; a perceptron then thinks about what was "
-        "gathered, each word by itself. Both are added to a stream that runs from the embedding to the readout: {branches} "
+        "A block has two branches. Attention lets each token gather from those before it; a perceptron then works on what was "
+        "gathered, each token by itself. Both are added to a stream that runs from the embedding to the readout: {branches} "
         "additions in GPT-3's {blocks} blocks.",
         "Its size follows from the width alone: about twelve times the width squared for each block, {rule} at width {wide}, of "
         "{total} in all. Attention holds {attention} of them and the perceptrons {perceptron}.",
         "Where the norm stands decides what the stream may do. Before each branch: the stream grows ({growth} times over "
         "{depth} blocks), and always has a way past. After each sum: every block rescales everything, and the gradient has to "
         "pass every norm. With GPT's start, {depth} blocks hand {pre} and {post} of the gradient to the first block: the start "
-        "is not what tells them apart. Warm-up is.",
+        "is not what tells them apart. Training is: with the norm last it needs a warm-up.",
     ),
     "Turn depth up to the {blocks} of GPT-3. Which stream grows like its depth?",
     Slider("blocks", 2, 96, 24),

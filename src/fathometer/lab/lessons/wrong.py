@@ -64,13 +64,14 @@ WRONG = Lesson(
     (
         "A layer multiplies. At a gain of {gain}, {depth} tanh layers hand a part {arrives} of the gradient to the first: it "
         "{word}. Between fading and bursting lies one critical gain, {critical} for tanh with small biases, {relu_gain} for "
-        "ReLU: this is what He's start is.",
+        "ReLU, where it is called He's start.",
         "A rule of thumb follows from the theory of wide networks: at this gain, a plain network trains down to some {reach} "
         "layers.",
         "The third way is quieter. In plain ReLU layers with He's start the gradient lives ({relu_gradient} arrives), and two "
-        "different inputs still become one: their cosine at layer {depth} is {relu_cosine}. Deeper plain networks then fit even"
-        " their training data worse: degradation. A residual stream keeps inputs apart ({mended_cosine}).",
-        "Mends, from small to large: start at the critical gain (or orthogonally); swap the activation; clip, warm up or slow "
+        "different inputs still become one: their cosine at layer {depth} is {relu_cosine}. Deeper plain networks fit even their"
+        " training data worse, which is called degradation; this is one likely reason. A residual "
+        "stream keeps inputs apart ({mended_cosine}).",
+        "Remedies, from small to large: start at the critical gain (or orthogonally); swap the activation; clip, warm up or slow "
         "down; scale the branches; normalise; add a residual stream. Take the first that is proved to work.",
     ),
     "Find the gain at which the line lies flat. A little to the left it fades, a little to the right it bursts.",

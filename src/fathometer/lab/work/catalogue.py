@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from fathometer.lab.orders import Kind, Order
+from fathometer.lab.orders import Kind, Order, Tell
 from fathometer.lab.work.full_size import work_full_size
 from fathometer.lab.work.judge import work_mend, work_preflight
 from fathometer.lab.work.look import work_look
@@ -13,7 +13,6 @@ from fathometer.lab.work.teach import work_train
 
 torch.set_num_threads(1)  # two can be many times slower for small networks
 
-Tell = Callable[[dict[str, Any]], None]
 WORK: dict[Kind, Callable[[Order, Tell], dict[str, Any]]] = {
     "preflight": work_preflight,
     "mend": work_mend,

@@ -1,16 +1,13 @@
 """A network of up to hundreds of billions of parameters, while you wait."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from fathometer.lab.orders import Order
+from fathometer.lab.orders import Order, Tell
 from fathometer.lab.work.judge import TELL_EVERY, check_table
 from fathometer.scaling import num_parameters
 from fathometer.spec import preset
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 def work_full_size(order: Order, tell: Tell) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Preflight and mending, told as the page shows them."""
 
-from collections.abc import Callable
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -9,11 +8,10 @@ from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis import Attempt, Preflight, mend, preflight
 from fathometer.finding import Finding
 from fathometer.lab.answers import drawn
-from fathometer.lab.orders import Order
+from fathometer.lab.orders import Order, Tell
 from fathometer.lab.work.bench import set_up
 from fathometer.records import Asked
 
-Tell = Callable[[dict[str, Any]], None]
 TELL_EVERY = 0.1  # seconds between two reports of progress
 TRIAL_STEPS = 150
 MEASURED = ("signal", "gradient", "correlation", "branch_ratio", "dead", "saturated", "rank")

@@ -16,13 +16,12 @@ from fathometer.errors import ModelError
 from fathometer.instruments import find_depth_points
 from fathometer.instruments.taps import listen
 from fathometer.lab.answers import evenly
-from fathometer.lab.orders import Order
+from fathometer.lab.orders import Order, Tell
 from fathometer.lab.setting import Setting
 from fathometer.lab.work.bench import Bench, set_up
 from fathometer.lab.work.teach import teach
 from fathometer.lenses import represent
 
-Tell = Callable[[dict[str, Any]], None]
 MOST_LAYERS = 8  # read, evenly spaced: each costs a regression for each question
 KNOWN, MOST_NEW = 800, 600  # samples that a reader learns from, and on which it is scored
 SYMBOLS = 8  # of the hierarchy

@@ -1,6 +1,6 @@
 """Training, told as it goes: losses, accuracy, and every layer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from time import monotonic
 from typing import Any
@@ -10,11 +10,10 @@ from torch import nn
 from fathometer.diagnosis import Watch, watch
 from fathometer.instruments.recorder_reading import Reading
 from fathometer.lab.answers import LOGARITHMIC, MOST_ROWS, evenly, scaled
-from fathometer.lab.orders import Order
+from fathometer.lab.orders import Order, Tell
 from fathometer.lab.work.bench import Bench, Pair, set_up
 from fathometer.training import begin, evaluate, go_on
 
-Tell = Callable[[dict[str, Any]], None]
 TELL_EVERY = 0.12  # seconds: a screen shows no more than it is told so often
 MOST_COLUMNS, MOST_SCORES = 60, 12  # measured steps, and looks at what is held out, over a run
 FEW = 512  # held-out samples that are looked at on the way

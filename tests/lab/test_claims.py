@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathometer.lab.own_hands import CLAIMS, claims_table
+from fathometer.lab.claims import CLAIMS, claims_table
 from fathometer.lab.setting import read_setting
 
 
