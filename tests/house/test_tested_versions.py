@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-
 from benchmarks import versions
 
 ROOT = Path(__file__).parents[2]
 ROWS = json.loads((ROOT / "benchmarks" / "results" / "versions.json").read_text(encoding="utf-8"))["rows"]
-REPORT = """<testsuites><testsuite><testcase classname="a" name="good"/><testcase classname="a" name="bad"><failure/></testcase>
-<testcase classname="a" name="broken"><error/></testcase><testcase classname="a" name="left"><skipped/></testcase></testsuite></testsuites>"""
+REPORT = """<testsuites><testsuite>
+<testcase classname="a" name="good"/><testcase classname="a" name="bad"><failure/></testcase>
+<testcase classname="a" name="broken"><error/></testcase><testcase classname="a" name="left"><skipped/></testcase>
+</testsuite></testsuites>"""
 
 
 def minor(version: str) -> tuple[int, int]:
