@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs smoke bench bench-gpu bench-many bench-train bench-full-size bench-watch readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -27,6 +27,9 @@ docs: $(READY)          ## the documentation as a site that opens offline; a war
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 
+smoke: $(READY)         ## wheel and sdist: built, compared, installed in an environment of their own, tried
+	$(BIN)/python -m benchmarks packaging
+
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks
 
@@ -41,6 +44,9 @@ bench-watch: $(READY)   ## what watching costs, and whether it warns in time
 
 bench-full-size: $(READY)   ## networks of up to a trillion parameters whose weights are never made
 	$(BIN)/python -m benchmarks full_size
+
+bench-gpu: $(READY)     ## what holds on a GPU, in one table; goes on where it was stopped
+	$(BIN)/python -m benchmarks gpu
 
 readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
 	$(BIN)/python -m tests.house.readme

@@ -66,20 +66,20 @@ def _plain() -> Loop:
 
 
 def _hugging_face(activation: str) -> Loop:
+    model = gpt2_of(SPEC, activation)
+    return _loop(model, lambda inputs, targets: model(input_ids=inputs, labels=inputs).loss)
+
+
+def gpt2_of(spec: Transformer, activation: str) -> Any:
+    """Return Hugging Face's GPT-2 of these sizes, without dropout, its attention torch's own."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    sizes = {"n_layer": SPEC.depth, "n_embd": SPEC.width, "n_head": SPEC.num_heads, "n_positions": SPEC.context}
-    off = {
-        "resid_pdrop": 0.0,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "use_cache": False,
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
-    config = GPT2Config(**sizes, **off, vocab_size=SPEC.vocabulary, activation_function=activation, attn_implementation="sdpa")
-    model = GPT2LMHeadModel(config)
-    return _loop(model, lambda inputs, targets: model(input_ids=inputs, labels=inputs).loss)
+    sizes = {"n_layer": spec.depth, "n_embd": spec.width, "n_head": spec.num_heads, "n_positions": spec.context}
+    dropped = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+    off: dict[str, Any] = {**dict.fromkeys(dropped, 0.0), "use_cache": False, "bos_token_id": None, "eos_token_id": None}
+    return GPT2LMHeadModel(
+        GPT2Config(**sizes, **off, vocab_size=spec.vocabulary, activation_function=activation, attn_implementation="sdpa")
+    )
 
 
 def _loop(model: nn.Module, loss_of: Callable[[Tensor, Tensor], Tensor]) -> Loop:

@@ -57,6 +57,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("command", "command", ""), ("seconds", "seconds", ".2f"), ("above Python itself", "above_python", ".2f"),
         ("aim", "limit", ""),
     ),
+    "packaging": (
+        ("what", "what", ""), ("measured", "measured", ",.2f"), ("in", "unit", ""), ("at most", "limit", ""),
+    ),
+    "versions": (
+        ("Python", "python", ""), ("torch", "torch", ""), ("passed", "passed", ","), ("failed", "failed", ","),
+        ("skipped", "skipped", ","), ("rooms", "rooms", ""), ("rooms not run", "not_run", ""), ("day", "date", ""),
+    ),
     "depth_figure": (
         ("network", "network", ""), ("column", "column", ""), ("blocks", "blocks", ""), ("inside the band", "inside_band", ""),
         ("farthest outside, as a factor", "worst_factor", ".3f"),

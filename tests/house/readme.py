@@ -176,6 +176,27 @@ def dropped_table(root: Path = ROOT) -> str:
     return "\n".join(lines)
 
 
+def versions_table(root: Path = ROOT) -> str:
+    """Return which Pythons and torches the fast tests ran under, and what came of them."""
+    lines = ["| Python | torch | passed | failed | skipped | rooms of tests | day |", "|---|---|---|---|---|---|---|"]
+    for row in rows_of("versions", root):
+        left = row["not_run"].split(", ") if row["not_run"] else []
+        rooms = f"{row['rooms']} of {row['rooms'] + len(left)}"
+        counts = [f"{row[key]:,}" for key in ("passed", "failed", "skipped")]
+        lines.append(f"| {row['python']} | {row['torch']} | {' | '.join(counts)} | {rooms} | {row['date']} |")
+    return "\n".join(lines)
+
+
+def packaging_table(root: Path = ROOT) -> str:
+    """Return how large wheel and sdist are, and what an import costs in an environment of its own."""
+    lines = ["| | measured | at most |", "|---|---|---|"]
+    for row in rows_of("packaging", root):
+        number = f"{row['measured']:,.0f}" if float(row["measured"]).is_integer() else f"{row['measured']:.2f}"
+        limit = "–" if row["limit"] is None else f"{row['limit']:,}"
+        lines.append(f"| {row['what']} | {number} {row['unit']} | {limit} |")
+    return "\n".join(lines)
+
+
 # A new table is one function, one line here, and its two markers in the README.
 TABLES: dict[str, Callable[[], str]] = {
     "rooms": rooms_table,
@@ -187,6 +208,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "claims": claims_table,
     "levels": levels_table,
     "dropped": dropped_table,
+    "versions": versions_table,
+    "packaging": packaging_table,
 }
 
 

@@ -172,6 +172,23 @@ def test_what_is_for_one_process_is_refused_in_several(name: str, value: object,
         parallel.shard(build(SPEC), Asked(**{name: value}))
 
 
+def test_a_torch_that_does_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients that come out twice as large as their mean are an error, before any step; right ones are none."""
+    from torch.distributed import fsdp
+    from torch.distributed.device_mesh import init_device_mesh
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh, state = init_device_mesh("cpu", (1,)), torch.get_rng_state()
+        parallel._check_mean(mesh)
+        assert torch.equal(state, torch.get_rng_state())
+        monkeypatch.setattr(fsdp, "fully_shard", lambda module, mesh: module.weight.register_hook(lambda grad: 2 * grad))
+        with pytest.raises(SpecError, match="makes 2 of gradients whose mean is 1"):
+            parallel._check_mean(mesh)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_one_process_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside torchrun nothing is joined, nothing is sharded, and every number and tensor is its own."""
     monkeypatch.delenv("WORLD_SIZE", raising=False)

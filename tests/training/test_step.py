@@ -169,6 +169,7 @@ def test_the_z_loss_pulls_the_logits_and_is_not_reported(seed: int) -> None:
         fit(network(seed), [(inputs, torch.randn(16, 3))], Asked(steps=1, z_loss=1e-4))
 
 
+@pytest.mark.skipif(not muon.HAS_MUON, reason="this torch has no Muon, which is said in an error")
 def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(seed: int) -> None:
     """A transformer's matrices in blocks take the orthogonal step; embeddings, norms and biases AdamW's, bit for bit."""
     spec = Transformer(depth=2, width=16, heads=2, vocabulary=8, context=6)
@@ -201,6 +202,7 @@ def test_muon_moves_the_hidden_matrices_and_adamw_the_rest(seed: int) -> None:
 def test_muon_says_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without blocks, with four-dimensional weights alone, with rates of μP, or with a torch that has none."""
     asked = Asked(optimizer="muon")
+    monkeypatch.setattr(muon, "HAS_MUON", True)
     for model in (nn.Linear(4, 4), build(ConvNet(depth=20, width=4))):
         with pytest.raises(ModelError, match="repeated blocks"):
             make_optimizer(model, asked)
@@ -223,6 +225,7 @@ def test_compiled_blocks_learn_the_same(seed: int) -> None:
     assert all(module._compiled_call_impl is None for module in model.modules())
 
 
+@pytest.mark.skipif(not muon.HAS_MUON, reason="this torch has no Muon, which is said in an error")
 def test_the_closure_of_an_optimizer_is_called() -> None:
     """Muon with AdamW keeps torch's contract of `step`."""
     model = network(0)

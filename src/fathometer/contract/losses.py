@@ -48,14 +48,21 @@ def class_rows(values: Tensor, targets: Tensor) -> Tensor:
             "Cross-entropy needs one class for each sample: outputs (batch, classes), targets (batch)",
             "Pass float targets of the outputs' shape for a regression, or loss_fn= for another loss",
         )
-    kept = targets[targets != IGNORED]
-    if kept.numel() and not 0 <= int(kept.min()) <= int(kept.max()) < rows.shape[1]:
-        raise BatchError(
-            f"The targets run from {int(kept.min())} to {int(kept.max())}",
-            f"With {rows.shape[1]} outputs the classes are 0 to {rows.shape[1] - 1}",
-            "Number the classes from 0, or give the model more outputs",
-        )
+    _check_classes(targets, rows.shape[1])
     return rows
+
+
+def _check_classes(targets: Tensor, classes: int) -> None:
+    """Raise where a target is no class; on a device this waits for one transfer, since a wrong class would end the process."""
+    is_target = targets != IGNORED
+    if not targets.numel() or bool(((targets >= 0) & (targets < classes) | ~is_target).all()):
+        return
+    kept = targets[is_target]
+    raise BatchError(
+        f"The targets run from {int(kept.min())} to {int(kept.max())}",
+        f"With {classes} outputs the classes are 0 to {classes - 1}",
+        "Number the classes from 0, or give the model more outputs",
+    )
 
 
 def _squared_error(values: Tensor, targets: Tensor) -> Tensor:

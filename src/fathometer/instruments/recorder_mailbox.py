@@ -30,9 +30,9 @@ class Mailbox:
         found = []
         while self._waiting:
             step, value, arrived = self._waiting[0]
-            if arrived is not None and not wait and not arrived.query():
-                break
-            if arrived is not None:
+            if arrived is not None and not arrived.query():
+                if not wait:
+                    break
                 arrived.synchronize()
             found.append((step, float(value)))
             self._waiting.popleft()

@@ -103,14 +103,14 @@ def _replaced(args: tuple[Any, ...], old: Tensor, new: Tensor) -> tuple[Any, ...
 
 def _branches(node: Node, begin: Node) -> Iterator[Node]:
     """Yield the nodes whose results are added to the stream, which leads from `begin` to `node` through no product."""
-    reaches = dict[int, bool]()
-    seen = set[int]()
+    reaches = dict[Node, bool]()
+    seen = set[Node]()
     waiting = [node]
     while waiting:
         here = waiting.pop()
-        if id(here) in seen or here is begin:
+        if here in seen or here is begin:
             continue
-        seen.add(id(here))
+        seen.add(here)
         inner = [child for child, _ in here.next_functions if child is not None]
         on_stream = [child for child in inner if _reaches(child, begin, reaches)]
         if here.name().startswith(("AddBackward", "AddcmulBackward")) and 0 < len(on_stream) < len(inner):
@@ -118,32 +118,30 @@ def _branches(node: Node, begin: Node) -> Iterator[Node]:
         waiting += on_stream
 
 
-def _reaches(node: Node, begin: Node, known: dict[int, bool]) -> bool:
+def _reaches(node: Node, begin: Node, known: dict[Node, bool]) -> bool:
     """Return whether a node's result holds the stream itself; walks without recursion, as networks are deep."""
     order, stack = list[Node](), [node]
     while stack:
         here = stack.pop()
-        if id(here) in known:
+        if here in known:
             continue
-        known[id(here)] = here is begin
+        known[here] = here is begin
         if here is not begin and not _is_product(here):
             order.append(here)
             stack += [child for child, _ in here.next_functions if child is not None]
     for here in reversed(order):
-        known[id(here)] = known[id(here)] or any(
-            known.get(id(child), False) for child, _ in here.next_functions if child is not None
-        )
-    return known[id(node)]
+        known[here] = known[here] or any(known.get(child, False) for child, _ in here.next_functions if child is not None)
+    return known[node]
 
 
 def _first_weights(node: Node) -> Iterator[nn.Parameter]:
     """Yield the weights nearest to a node on every path back from it: the last ones that its result went through."""
-    waiting, seen = [node], set[int]()
+    waiting, seen = [node], set[Node]()
     while waiting:
         here = waiting.pop()
-        if id(here) in seen:
+        if here in seen:
             continue
-        seen.add(id(here))
+        seen.add(here)
         own = list(_weights_of(here))
         yield from own
         is_bias_alone = bool(own) and here.name().startswith("AddBackward")
@@ -163,11 +161,11 @@ def _weights_of(node: Node) -> Iterator[nn.Parameter]:
 
 def _walk(node: Node) -> Iterator[Node]:
     """Yield a node and those before it, the nearest first."""
-    waiting, seen = [node], set[int]()
+    waiting, seen = [node], set[Node]()
     while waiting:
         here = waiting.pop(0)
-        if here is not None and id(here) not in seen:
-            seen.add(id(here))
+        if here is not None and here not in seen:
+            seen.add(here)
             yield here
             waiting += [child for child, _ in here.next_functions]
 

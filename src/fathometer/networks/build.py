@@ -24,7 +24,8 @@ def build(
     Linear(in_features=64, out_features=32, bias=True)
     """
     spec = preset(spec) if isinstance(spec, str) else spec
-    place = torch.get_default_device() if device is None else torch.device(device)
+    # get_default_device of torch 2.7 does not see `with torch.device(…)`; what is made does
+    place = torch.empty(0).device if device is None else torch.device(device)
     dtype = torch.get_default_dtype() if dtype is None else dtype
     if not dtype.is_floating_point:
         raise SpecError(f"`dtype` is {dtype}", "Weights are floating-point numbers", "Try torch.float32")

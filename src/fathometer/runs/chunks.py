@@ -51,7 +51,7 @@ def cut(runs: Sequence[AnyRun], source: Source | None, stack: str, *, is_shared:
 
 def shape_of(spec: Spec | nn.Module, asked: Asked) -> Hashable:
     """Return what runs must have in common to train as one stack; None for a run that trains alone."""
-    if not isinstance(spec, Mlp) or torch.get_default_device().type not in STACK_NUMBERS or not _is_plain(asked):
+    if not isinstance(spec, Mlp) or torch.empty(0).device.type not in STACK_NUMBERS or not _is_plain(asked):
         return None
     if asked.optimizer == "sgd" and spec.init in WIDTH_AWARE:  # for `train` to refuse
         return None
@@ -90,7 +90,7 @@ def _stacks(runs: Sequence[Run], most: float) -> list[tuple[int, ...]]:
 
 def rows_at_once(spec: Mlp, asked: Asked) -> int:
     """Return how many networks of this width and at most this depth a stack should hold."""
-    device = torch.get_default_device().type
+    device = torch.empty(0).device.type
     signals, weights = asked.batch_size * spec.width, spec.width**2
     in_memory = STACK_NUMBERS[device] // (spec.depth * spec.branch_layers * (4 * weights + 3 * signals))
     in_cache = max(LEAST_ROWS, LAYER_NUMBERS // (weights + signals)) if device == "cpu" else in_memory

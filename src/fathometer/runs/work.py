@@ -29,7 +29,7 @@ class Work:
     runs: tuple[AnyRun, ...]
     data: Any
     stack: str
-    device: torch.device = field(default_factory=torch.get_default_device)  # where and in which numbers torch builds here:
+    device: torch.device = field(default_factory=lambda: torch.empty(0).device)  # where and in which numbers torch builds here:
     dtype: torch.dtype = field(default_factory=torch.get_default_dtype)  # a worker builds as its caller would
 
 
@@ -106,7 +106,7 @@ def unpack_and_work(packed: bytes) -> list[Result]:
     work, before = pickle.loads(packed), torch.get_default_dtype()
     torch.set_default_dtype(work.dtype)
     # A device in a `with` costs each call of torch some microseconds, so there is none without need.
-    place = nullcontext() if work.device == torch.get_default_device() else work.device
+    place = nullcontext() if work.device == torch.empty(0).device else work.device
     try:
         with place:
             return list(results(work))

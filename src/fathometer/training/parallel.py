@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
@@ -12,6 +13,9 @@ from torch import Tensor, distributed, nn
 from fathometer.errors import FathometerError, SpecError
 from fathometer.records import Asked
 from fathometer.training.blocks import chains
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 # What is not made for weights that are spread: segments of several blocks; one scale for all; Muon's products; compilation.
 ONE_PROCESS = {"checkpointing": ("sqrt",), "precision": ("float16",), "optimizer": ("muon",), "compile": (True,)}
@@ -113,7 +117,7 @@ def own_device(kind: str) -> str:
 def shard(model: nn.Module, asked: Asked) -> nn.Module:
     """Shard the weights of a module over all processes, block by block, in place (FSDP2); with one process do nothing.
 
-    Raises `SpecError` for wishes that are kept in one process only.
+    Raises `SpecError` for wishes that are kept in one process only, and for a torch that adds gradients up undivided.
     """
     if world() == 1:
         return model
@@ -128,11 +132,29 @@ def shard(model: nn.Module, asked: Asked) -> nn.Module:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(next(model.parameters()).device.type, (world(),))
+    _check_mean(mesh)
     for block in dict.fromkeys(block for chain in chains(model) for block in chain):
         if next(block.parameters(), None) is not None:
             fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
+
+
+def _check_mean(mesh: "DeviceMesh") -> None:
+    """Raise where torch's FSDP adds up the gradients of all processes and does not divide: 2.7 does so over gloo, in silence."""
+    from torch.distributed.fsdp import fully_shard
+
+    one = nn.Linear(1, mesh.size(), bias=False, device="meta").to_empty(device=mesh.device_type)  # draws nothing
+    fully_shard(one, mesh=mesh)
+    one(torch.ones(1, 1, device=mesh.device_type)).sum().backward()
+    assert one.weight.grad is not None
+    found = float(whole(one.weight.grad).mean())
+    if found != 1.0:
+        raise SpecError(
+            f"torch {torch.__version__} makes {found:g} of gradients whose mean is 1, over {mesh.size()} processes",
+            "Processes on CPUs need a torch that divides: 2.13 does",
+            "Update torch, or start one process",
+        )
 
 
 def _is_joined() -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from fathometer.contract import tensors_in
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case, check_seed, make_case
 from fathometer.diagnosis.evidence import Evidence, without_readout
@@ -59,6 +60,7 @@ def preflight_full_size(
     `method` "sampled": no weight is made; what it does to these tokens, and to the gradient coming back, is drawn from its exact
     distribution (`fathometer.implicit`). "streamed": real weights, some rows at a time, made again when they are needed; slow
     and the same in distribution. Memory is one block and what enters the blocks. The verdict rests on the start alone.
+    A `batch` on a GPU has it all done there.
 
     Raises `FathometerError` for a start that cannot be sampled, and where the memory would not do.
     """
@@ -79,7 +81,7 @@ def preflight_full_size(
 
 
 def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, seed: int = 0) -> Unmade:
-    """Return the network of a spec or preset without its weights, and its own batch of so many tokens."""
+    """Return the network of a spec or preset without its weights, where the batch is, or with its own of so many tokens."""
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 2:
         raise SpecError(f"`tokens` is {tokens!r}", "It must be a whole number from 2 on", f"Try {TOKENS}")
     spec = preset(target) if isinstance(target, str) else target
@@ -89,8 +91,13 @@ def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, se
             "Convolutions are not sampled; perceptrons and transformers are",
             "Leave --full-size out: the weights of convnets fit into memory",
         )
-    model = unmade_network(spec, seed=seed)
+    model = unmade_network(spec, seed=seed, device=device_of(batch))
     return Unmade(model, _own_tokens(spec, tokens, seed) if batch is None else batch, name_of(target), spec)
+
+
+def device_of(batch: Any) -> str:
+    """Return the device of the first tensor of a batch; the CPU where there is none."""
+    return next((str(tensor.device) for _, tensor in tensors_in(batch)), "cpu")
 
 
 def shape_of(tokens: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.admission import run_or_explain
 from fathometer.diagnosis.case import Case, make_case
-from fathometer.diagnosis.full_size.answer import TOKENS, Method, shape_of
+from fathometer.diagnosis.full_size.answer import TOKENS, Method, device_of, shape_of
 from fathometer.diagnosis.full_size.examine import columns_of, points_of, single_blocks
 from fathometer.diagnosis.full_size.unmade import unmade_network
 from fathometer.diagnosis.own_batch import own_data
@@ -49,16 +49,17 @@ def first_steps(
 
     Gradients of so few tokens are products of low rank. With SGD nothing of the size of a weight is ever there; each question is
     kept with its answer, so memory grows by what enters and leaves all matrices in each step. With Adam the update is made some
-    rows at a time, 2 · tokens · parameters operations for each step so far and each product. All else is as in `preflight`.
+    rows at a time, 2 · tokens · parameters operations for each step so far and each product. All else is as in `preflight`;
+    `batches` on a GPU have it all done there.
     """
     spec = preset(target) if isinstance(target, str) else target
     if not isinstance(spec, Mlp | Transformer):
         raise SpecError(
             f"A {type(spec).__name__} is asked for", "Perceptrons and transformers are sampled", "Use fathometer.train"
         )
-    model = unmade_network(spec, seed=seed, smallest=smallest)
-    model.requires_grad_(True)
     batches = _own(spec, tokens, seed) if batches is None else batches
+    model = unmade_network(spec, seed=seed, smallest=smallest, device=device_of(batches[0]))
+    model.requires_grad_(True)
     session = session_of(model)
     assert session is not None
     session.remembers, session.is_streamed = method == "sampled", method == "streamed"

@@ -1,0 +1,1 @@
+"""What holds on a GPU? One table: target, measured, met or missed."""
