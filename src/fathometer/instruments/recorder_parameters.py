@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fathometer.instruments.recorder_ranks import Ranks
-from fathometer.instruments.recorder_sample import flat_sample
+from fathometer.instruments.recorder_sample import WHOLE, flat_sample, flat_samples
 from fathometer.instruments.recorder_statistics import flat_moments
 
 KINDS = ("weight", "gradient", "update")
@@ -29,9 +29,17 @@ class _Group:
     places: list[int] = field(default_factory=list)
 
     @property
+    def is_small(self) -> bool:
+        """Return whether all are of one shape, in one piece, and sooner moved whole than in part."""
+        shape = self.parameters[0].shape
+        return shape.numel() <= WHOLE and all(
+            type(one) is nn.Parameter and one.shape == shape and one.is_contiguous() for one in self.parameters
+        )
+
+    @property
     def is_plain(self) -> bool:
         """Return whether all lie in one piece on this process, so that a view of them stays good."""
-        return all(type(parameter.data) is Tensor and parameter.is_contiguous() for parameter in self.parameters)
+        return all(type(parameter) is nn.Parameter and parameter.is_contiguous() for parameter in self.parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +66,10 @@ class ParameterSamples:
         self.numbers, self.ranks = numbers, ranks
         named = {name: one for name, one in model.named_parameters() if one.ndim > 1 and one.requires_grad}
         self.numels = {name: parameter.numel() for name, parameter in named.items()}
-        taken = [(len(flat_sample(_local(one), numbers)), str(one.device), name) for name, one in named.items()]
+        taken = [(len(flat_sample(_local(one), numbers)), *_kind(one), name) for name, one in named.items()]
         self.groups = [
             _Group([name for *_, name in rows], [named[name] for *_, name in rows])
-            for (size, _), found in groupby(sorted(taken), key=lambda row: row[:2])
+            for (size, *_), found in groupby(sorted(taken), key=lambda row: row[:3])
             if size and (rows := list(found))
         ]
         self.names = [name for group in self.groups for name in group.names]
@@ -86,6 +94,9 @@ class ParameterSamples:
 
     def _gradients(self, group: _Group) -> Tensor:
         """Return some of each gradient, at the places of the weight; 0 where there is none."""
+        gradients = [parameter.grad for parameter in group.parameters]
+        if group.is_small and all(type(one) is Tensor and one.is_contiguous() for one in gradients):
+            return flat_samples(gradients, self.numbers).float()  # pyrefly: ignore[bad-argument-type]
         taken = list[Tensor]()
         for parameter, view in zip(group.parameters, group.views, strict=True):
             gradient = parameter.grad
@@ -170,6 +181,11 @@ def _of(group: _Group) -> dict[str, Tensor]:
 
 def _known(value: float) -> float | None:
     return None if value < 0 else value
+
+
+def _kind(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
+    """Return where a tensor lies, and its shape if it is small: those of one kind are taken together."""
+    return str(tensor.device), tuple(tensor.shape) if tensor.numel() <= WHOLE else ()
 
 
 def _local(tensor: Tensor) -> Tensor:
