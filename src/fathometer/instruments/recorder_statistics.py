@@ -31,7 +31,7 @@ def moments(samples: Samples) -> Parts:
     return {"mean": mean, "error": between.sqrt_().div_(mean)}
 
 
-def flat_moments(samples: Float[Tensor, "point unit"], share: float = 0.0) -> Parts:
+def flat_moments(samples: Float[Tensor, "point unit"], share: Float[Tensor, "point"]) -> Parts:
     """Return the same for samples without rows: the error is sqrt((kurtosis - 1)/n), less what was seen of all, `share`."""
     squares = _wide(samples).square_()
     mean = squares.mean(dim=1)
