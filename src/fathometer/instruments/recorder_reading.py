@@ -64,7 +64,7 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Homes:
-    """Which tensor lies in which depth point: pairs of (point, row of the table), their numbers, and how many points there are."""
+    """Which tensor lies in which depth point: pairs of (point, row of the table), with their numbers."""
 
     place: NDArray[np.intp]
     row: NDArray[np.intp]
