@@ -79,10 +79,7 @@ class RecorderListener:
             if tensor._version != version:
                 self.overwritten.add(slot)
                 continue
-            if tensor.numel() <= WHOLE:
-                self.whole_signals.setdefault(place, []).append(tensor)
-            else:
-                self.signals.setdefault(slot, []).append(self._rows(tensor))
+            self._put(self.signals, self.whole_signals, slot, place, tensor)
             if tensor.grad_fn is not None:
                 tensor.retain_grad()  # thirty times cheaper than a hook
                 self._retained.append((slot, place, tensor))
@@ -98,13 +95,17 @@ class RecorderListener:
         """Sample the gradients that have arrived at what was kept, and let it go."""
         for slot, place, tensor in self._retained:
             gradient, tensor.grad = tensor.grad, None
-            if gradient is None:
-                continue
-            if gradient.numel() <= WHOLE:
-                self.whole_gradients.setdefault(place, []).append(gradient)
-            else:
-                self.gradients.setdefault(slot, []).append(self._rows(gradient))
+            if gradient is not None:
+                self._put(self.gradients, self.whole_gradients, slot, place, gradient)
         self._retained.clear()
+
+    def _put(self, sampled: dict[Slot, Taken], whole: dict[int, Taken], slot: Slot, place: int, tensor: Tensor) -> None:
+        """Keep a small tensor as it is, and a view of some of a larger one; all parts of a batch in the same way."""
+        if tensor.numel() <= WHOLE and slot not in sampled:
+            whole.setdefault(place, []).append(tensor)
+        else:
+            earlier = [self._rows(part) for part in whole.pop(place, ())]
+            sampled.setdefault(slot, earlier).append(self._rows(tensor))
 
     def enter(self, name: str) -> None:
         """Note that a block has begun."""
