@@ -42,16 +42,15 @@ def count(heard: RecorderListener, slots: Sequence[Slot], price: Price, ranks: R
 
 def columns_of(numbers: Mapping[tuple[str, tuple[int, ...], str], list[float]], size: int) -> tuple[Columns, Columns]:
     """Return the columns and the relative errors that such numbers hold; the gradient is over that of the last point."""
-
+    unknown: Series = (None,) * size
     found: dict[tuple[str, str], list[float | None]] = {}
     for (what, places, kind), values in numbers.items():
-        series = found.setdefault((what, kind), [None] * size)
+        series = found.setdefault((what, kind), list(unknown))
         for place, value in zip(places, values, strict=True):
             series[place] = value
-    unknown: list[float | None] = [None] * size
 
     def column(what: str, kind: str) -> list[float | None]:
-        return found.get((what, kind), unknown)
+        return found.get((what, kind), list(unknown))
 
     gradient, spread = column("gradient", "mean"), _known(column("signal", "spread"))
     last = next((value for value in reversed(gradient) if value), None)

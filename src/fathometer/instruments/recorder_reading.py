@@ -74,7 +74,8 @@ class Homes:
     def sums(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return, for several quantities (quantity, pair), the sum over the pairs of each point."""
         places = (self.place + self.size * np.arange(len(rows))[:, None]).ravel()
-        return np.bincount(places, rows.ravel(), self.size * len(rows)).reshape(len(rows), self.size)
+        found = np.bincount(places, rows.ravel(), self.size * len(rows)).astype(np.float64)  # whole numbers where there are none
+        return found.reshape(len(rows), self.size)
 
 
 def homes_of(points: DepthPoints, numels: Mapping[str, int]) -> Homes:

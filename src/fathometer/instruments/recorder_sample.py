@@ -41,13 +41,13 @@ def row_samples(tensors: Sequence[Tensor], rows: int, numbers: int, batch_size: 
         return torch.stack([row_sample(one, rows, numbers, batch_size) for one in tensors])
     places = _row_places(first.shape, first.stride(), rows, numbers)
     assert places is not None  # it lies in one piece
-    whole = torch.stack(tensors)
+    whole = torch.stack(list(tensors))
     return torch.as_strided(whole, (len(tensors), *places[0]), (first.numel(), *places[1]))
 
 
 def flat_samples(tensors: Sequence[Tensor], numbers: int) -> Float[Tensor, "tensor number"]:
     """Return `flat_sample` of small tensors of one shape, each in one piece, stacked."""
-    whole = torch.stack(tensors).view(len(tensors), -1)
+    whole = torch.stack(list(tensors)).view(len(tensors), -1)
     return whole[:, :: _step(whole.shape[1], numbers)].contiguous()
 
 
