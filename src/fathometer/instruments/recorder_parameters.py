@@ -155,7 +155,8 @@ def _of(group: _Group) -> dict[str, Tensor]:
         unknown = torch.full((count,), -1.0, device=group.parameters[0].device)
         return dict.fromkeys((*KINDS, "weight_error", "gradient_error"), unknown)
     moved = [] if group.moved is None else [group.moved - group.weights]
-    parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), group.share.repeat(2 + len(moved)))
+    share = group.share.to(group.weights.device).repeat(2 + len(moved))
+    parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), share)
     sizes = parts["mean"].sqrt().split(count)
     update = sizes[2] if moved else torch.full_like(sizes[0], -1.0)
     errors = parts["error"].split(count)
