@@ -33,6 +33,7 @@ from benchmarks.training import training
 from benchmarks.versions import versions
 from benchmarks.watch import watch
 from benchmarks.watch_faults import watch_faults
+from benchmarks.watch_peers import watch_peers
 from benchmarks.zoo.mending import zoo_mend
 from benchmarks.zoo.score import zoo_score
 from benchmarks.zoo.table import zoo_truth
@@ -70,6 +71,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "versions": versions,
     "watch": watch,
     "watch_faults": watch_faults,
+    "watch_peers": watch_peers,
     "zoo_mend": zoo_mend,
     "zoo_score": zoo_score,
     "zoo_truth": zoo_truth,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def peers() -> list[Row]:
     return rows
 
 
-def installed() -> dict[str, str]:
+def installed(peers: Sequence[str] = PEERS) -> dict[str, str]:
     """Make the environment, install each peer apart, and return what pip said of those that do not install."""
     python = HOME / "bin" / "python"
     if not python.exists():
@@ -48,7 +49,7 @@ def installed() -> dict[str, str]:
     if not {"fathometer", *ALSO} <= names:
         _pip(python, "install", "-c", str(HOME / "constraints.txt"), "-e", str(ROOT), *ALSO)
     problems = {}
-    for peer in PEERS:
+    for peer in peers:
         if peer not in names:
             done = _pip(python, "install", "-c", str(HOME / "constraints.txt"), peer)
             if done.returncode:

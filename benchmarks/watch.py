@@ -19,7 +19,7 @@ from fathometer.networks import build
 from fathometer.spec import Transformer
 
 Row = dict[str, Any]
-ROUNDS, DRAWS = 12, 4000
+ROUNDS, FEW_ROUNDS, DRAWS = 30, 8, 4000
 EVERY = (50, 10, 1)
 MEMORY_OF = "gpt 12 x 128"
 LIMITS = {"gpt 12 x 128": (1.01, 1.03, 1.10), "gpt 24 x 512": (1.01, 1.03, 1.10), "mlp 50 x 64": (None, 1.05, 1.5)}
@@ -28,8 +28,9 @@ LIMITS = {"gpt 12 x 128": (1.01, 1.03, 1.10), "gpt 24 x 512": (1.01, 1.03, 1.10)
 def watch() -> list[Row]:
     """Return one row for each network and price: what a measured and an idle step take over a bare one, and so every nth.
 
-    Rounds of a bare, an idle and two measured steps on the same network and batch; the first measured step pays for taking the
-    hooks on, the second one stands for every step. A cost is the median over rounds of the difference to the bare step of the
+    Rounds on the same network and batch: an idle step after a measured one, a bare one, an idle one, and two measured ones. The
+    first of these pays for taking the hooks on, and for what the step after a measured one takes more than another (`first`);
+    the second one stands for every step (`again`). A cost is the median over rounds of the difference to the bare step of the
     same round, over the median bare step; `high` are upper ends of 95% by bootstrap over rounds. Every nth step costs
     1 + idle + first/n, every step 1 + again. `memory` is the peak of a process that is watched at every step over a bare one's.
     """
@@ -46,7 +47,7 @@ def _gpt(depth: int, width: int) -> Callable[[], tuple[nn.Module, Any, int]]:
     def make() -> tuple[nn.Module, Any, int]:
         model = build(Transformer(depth=depth, width=width, heads=width // 32, vocabulary=256, context=64), seed=0)
         tokens = torch.randint(256, (8, 65), generator=torch.Generator().manual_seed(0))
-        return model, (tokens[:, :-1], tokens[:, 1:]), ROUNDS if width < 512 else 3
+        return model, (tokens[:, :-1], tokens[:, 1:]), ROUNDS if width < 512 else FEW_ROUNDS
 
     return make
 
@@ -54,7 +55,7 @@ def _gpt(depth: int, width: int) -> Callable[[], tuple[nn.Module, Any, int]]:
 def _mlp() -> tuple[nn.Module, Any, int]:
     torch.manual_seed(0)
     layers = [part for _ in range(50) for part in (nn.Linear(64, 64), nn.ReLU())]
-    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(64, 64), torch.randint(10, (64,))), 10 * ROUNDS
+    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(64, 64), torch.randint(10, (64,))), 4 * ROUNDS
 
 
 NETWORKS: dict[str, Callable[[], tuple[nn.Module, Any, int]]] = {
@@ -63,7 +64,7 @@ NETWORKS: dict[str, Callable[[], tuple[nn.Module, Any, int]]] = {
     "mlp 50 x 64": _mlp,
 }
 
-# The large one takes four seconds a step.
+# The large one takes three seconds a step.
 PRICED = {"mlp 50 x 64": ("economy", "standard"), "gpt 12 x 128": ("economy", "standard"), "gpt 24 x 512": ("standard",)}
 
 
@@ -96,14 +97,14 @@ def _row(name: str, make: Callable[[], tuple[nn.Module, Any, int]], price: str) 
     bare, idle, first, again = (np.array(times) for times in zip(*_rounds(loop, price), strict=True))
     drawn = np.random.default_rng(0).integers(len(bare), size=(DRAWS, len(bare)))
     cost: Row = {"network": name, "price": price, "bare_ms": 1e3 * float(np.median(bare)), "rounds": len(bare)}
+    extra, spread = dict[str, float](), dict[str, Any]()
     for what, times in (("idle", idle), ("first", first), ("again", again)):
-        cost[what] = float(np.median(times - bare) / np.median(bare))
-        spread = np.median((times - bare)[drawn], axis=1) / np.median(bare[drawn], axis=1)
-        cost[f"{what}_high"] = float(np.quantile(spread, 0.95))
+        extra[what] = float(np.median(times - bare) / np.median(bare))
+        spread[what] = np.median((times - bare)[drawn], axis=1) / np.median(bare[drawn], axis=1)
+        cost |= {what: extra[what], f"{what}_high": float(np.quantile(spread[what], 0.95))}
     for every, limit in zip(EVERY, LIMITS[name], strict=True):
-        for end in ("", "_high"):
-            extra = cost[f"again{end}"] if every == 1 else cost[f"idle{end}"] + cost[f"first{end}"] / every
-            cost[f"every_{every}{end}"] = 1 + extra
+        one, drawn_so = (each["again"] if every == 1 else each["idle"] + each["first"] / every for each in (extra, spread))
+        cost[f"every_{every}"], cost[f"every_{every}_high"] = 1 + one, 1 + float(np.quantile(drawn_so, 0.95))
         cost[f"every_{every}_limit"] = limit
     cost["memory"] = _memory(price) if name == MEMORY_OF and price == "standard" else None
     print(cost, flush=True)
@@ -123,13 +124,14 @@ def _rounds(loop: Loop, price: str) -> list[tuple[float, ...]]:
 
 
 def _round(loop: Loop, seen: Watch, state: dict[str, bool]) -> tuple[float, ...]:
+    after = loop.step(seen)
     bare = loop.step()
     idle = loop.step(seen)
     start = process_time()
     state["on"] = True
     seen._prepare()  # what an idle step does at its end, where the next one is measured
     armed = process_time() - start
-    first = armed + loop.step(seen)
+    first = armed + loop.step(seen) + after - idle
     state["on"] = False
     again = loop.step(seen)
     return bare, idle, first, again

@@ -48,7 +48,8 @@ def traces(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[object]:
     """Return everything that a watch could leave: hooks of modules and optimizer, marks, modes."""
     hooks = [dict(table) for module in model.modules() for name, table in vars(module).items() if "hooks" in name]
     own = [dict(optimizer._optimizer_step_pre_hooks), dict(optimizer._optimizer_step_post_hooks)]
-    return [*hooks, *own, set(vars(model)), torch._C._len_torch_function_stack()]
+    marks = [set(vars(module)) for module in model.modules()]
+    return [*hooks, *own, marks, torch._C._len_torch_function_stack()]
 
 
 def test_between_measured_steps_nothing_is_there() -> None:

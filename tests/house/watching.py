@@ -72,7 +72,21 @@ def _sums(own: list[Row]) -> list[str]:
     ]
 
 
-TABLES: dict[str, Callable[[], str]] = {"cost": cost_table, "faults": faults_table}
+def peers_table() -> str:
+    """Return what one step takes that others watch, beside ours."""
+    if not (ROOT / "benchmarks" / "results" / "watch_peers.json").exists():
+        return "Not measured yet."
+    lines = ["| network | watched by | version | bare step | a watched step over a bare one |", "|---|---|---|---|---|"]
+    for row in rows_of("watch_peers"):
+        start = f"| {row['network']} | {row['watcher']} | {row['version'] or 'this'} |"
+        if row["factor"] is None:
+            lines.append(f"{start} – | {row['problem']} |")
+        else:
+            lines.append(f"{start} {row['bare_ms']:.3g} ms | {row['factor']:.2f} (≤ {row['factor_high']:.2f}) |")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {"cost": cost_table, "peers": peers_table, "faults": faults_table}
 
 
 def renew(text: str) -> str:

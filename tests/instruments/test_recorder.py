@@ -12,6 +12,7 @@ from fathometer.instruments.geometry import as_rows, effective_rank, spread
 from fathometer.instruments.recorder import StepRecorder
 from fathometer.instruments.recorder_price import PRICES, Price
 from fathometer.instruments.recorder_reading import Reading
+from fathometer.instruments.recorder_sample import flat_sample, flat_samples, row_sample, row_samples
 from fathometer.networks import build
 from fathometer.spec import Transformer
 
@@ -149,6 +150,37 @@ def test_a_batch_in_parts_gives_the_same() -> None:
     assert found[1].facts["batch_size"] == found[4].facts["batch_size"] == 128
     for name, series in found[1].columns.items():
         assert found[4].columns[name] == pytest.approx(series, rel=2e-3), name
+
+
+def test_the_first_look_sees_all_parts_of_a_batch() -> None:
+    """The step that looks for depth takes each part of an accumulated batch, as every later one does."""
+    inputs, targets = batch()
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    recorder, found = StepRecorder(model, [optimizer], FULL), []
+    for step in (1, 2):
+        recorder.arm()
+        optimizer.zero_grad()
+        for x, y in zip(inputs.chunk(4), targets.chunk(4), strict=True):
+            (F.cross_entropy(model(x), y) / 4).backward()
+        optimizer.step()
+        found.append(recorder.finish(step))
+
+    for name, series in found[1].columns.items():
+        if name != "dead":  # nothing is heard inside blocks before these are known
+            assert found[0].columns[name] == pytest.approx(series, rel=1e-5), name
+
+
+def test_small_tensors_are_sampled_as_one_by_one() -> None:
+    """Stacked first and sampled then, or sampled one by one and stacked: the very same numbers."""
+    torch.manual_seed(0)
+    for shape in ((64, 64), (16, 10, 8), (7, 33), (5,)):
+        tensors = [torch.randn(shape) for _ in range(3)]
+        for rows, numbers, batch_size in ((16, 256, shape[0]), (32, 512, 10), (10**9, 10**9, None)):
+            one_by_one = torch.stack([row_sample(one, rows, numbers, batch_size) for one in tensors])
+            assert torch.equal(row_samples(tensors, rows, numbers, batch_size), one_by_one), (shape, rows)
+            flat = torch.stack([flat_sample(one, numbers) for one in tensors])
+            assert torch.equal(flat_samples(tensors, numbers), flat), (shape, numbers)
 
 
 @pytest.mark.parametrize("fused", [False, True])

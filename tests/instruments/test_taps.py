@@ -1,5 +1,8 @@
 """Taps hear every call, and let go."""
 
+import copy
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +10,7 @@ from torch.nn import functional as F
 
 from fathometer.instruments import Call, Ear, listen
 from fathometer.instruments.activity import activation_hearers
-from fathometer.instruments.taps import Hearer
+from fathometer.instruments.taps import Hearer, around_modules
 
 
 class Net(nn.Module):
@@ -188,3 +191,50 @@ def test_inside_of_many_headed_attention_is_heard() -> None:
     assert torch.equal(expected[0], told[0])
     assert torch.equal(expected[1], told[1])
     assert heard == ["whole", "linear", "softmax", "linear", "whole", "linear", "fused", "linear"]
+
+
+def test_a_module_is_told_by_its_forward_as_by_hooks() -> None:
+    """With a hook of its own (then by hooks) or without (then by `forward`) the same is told in the same order; both let go."""
+    told: dict[bool, list[tuple[str, Tensor | None]]] = {}
+    for has_hook in (True, False):
+        model, x = Net(), torch.ones(2, 3)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.1)
+        if has_hook:
+            for module in model.children():
+                module.register_forward_hook(lambda module, args, output: None)
+        before, heard = hooks_of(model), list[tuple[str, Tensor | None]]()
+        on_enter = {"second": partial(heard.append, ("second begins", None))}
+        on_leave = {name: partial(_note, heard, name) for name in ("first", "second")}
+        with around_modules(model, on_enter, on_leave):
+            assert ("forward" in vars(model.second)) is not has_hook
+            model(x)
+            model.second(torch.ones(2, 4))
+        model(x)
+        told[has_hook] = heard
+        assert hooks_of(model) == before
+        assert not any("forward" in vars(module) for module in model.modules())
+
+    assert [name for name, _ in told[True]] == ["first", *["second begins", "second"] * 3]
+    for (name, output), (other, by_forward) in zip(told[True], told[False], strict=True):
+        assert name == other
+        assert output is by_forward is None or torch.equal(output, by_forward)
+
+
+def _note(heard: list[tuple[str, Tensor | None]], name: str, output: Tensor) -> None:
+    heard.append((name, output))
+
+
+def test_a_copy_of_a_model_that_is_told_of_tells_nothing() -> None:
+    """Copied in the middle of it, as an average of weights is, the copy runs on its own weights and keeps none of it."""
+    model, heard = Net(), list[tuple[str, Tensor | None]]()
+    with around_modules(model, {}, {"first": partial(_note, heard, "first")}):
+        copied = copy.deepcopy(model)
+    with torch.no_grad():
+        copied.first.weight.zero_()
+        copied.first.bias.fill_(2.0)
+
+    assert torch.equal(copied.first(torch.ones(1, 3)), torch.full((1, 4), 2.0))
+    assert heard == []
+    assert not torch.equal(model.first(torch.ones(1, 3)), torch.full((1, 4), 2.0))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,10 @@ def test_lightning_lets_go_after_an_exception_and_stops_when_asked(tmp_path: Pat
     assert callback.watch.steps == 1
 
 
-@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:
-    """A GPT-2 in the Trainer: each step of the optimizer is read, with the losses that the Trainer itself reports."""
-    from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+def gpt2_trainer(callback: Any, folder: Path, accumulate: int = 1) -> Any:
+    """Return a Trainer of a small GPT-2, six steps of eight rows."""
+    import transformers
+    from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments
 
     torch.manual_seed(0)
     config = GPT2Config(n_layer=3, n_embd=32, n_head=2, vocab_size=50, n_positions=16, bos_token_id=None, eos_token_id=None)
@@ -125,11 +124,19 @@ def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:
     tokens = torch.randint(50, (64, 16), generator=torch.Generator().manual_seed(0))
     rows = [{"input_ids": one, "labels": one} for one in tokens]
     asked = TrainingArguments(
-        output_dir=str(tmp_path / "out"), max_steps=6, per_device_train_batch_size=8, gradient_accumulation_steps=accumulate,
+        output_dir=str(folder / "out"), max_steps=6, per_device_train_batch_size=8, gradient_accumulation_steps=accumulate,
         logging_steps=1, report_to="none", use_cpu=True, save_strategy="no", disable_tqdm=True,
     )  # fmt: skip
+    return transformers.Trainer(model=model, args=asked, train_dataset=rows, callbacks=[callback])
+
+
+@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:
+    """A GPT-2 in the Trainer: each step of the optimizer is read, with the losses that the Trainer itself reports."""
     callback = hugging_face_callback(every=2, record=tmp_path)
-    trainer = Trainer(model=model, args=asked, train_dataset=rows, callbacks=[callback])
+    trainer = gpt2_trainer(callback, tmp_path, accumulate)
     trainer.train()
     record = read_run_record(tmp_path)
     told = [row["loss"] for row in trainer.state.log_history if "loss" in row]
@@ -140,7 +147,39 @@ def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:
     assert len(last["points"]) == 3
     assert {"signal", "gradient", "weight", "update", "attention_entropy"} <= set(last["columns"])
     assert last["facts"]["batch_size"] == 8 * accumulate
-    assert hooks_of(model) == 0
+    assert hooks_of(trainer.model) == 0
+
+
+@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("problem", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("within", [True, False])
+def test_hugging_face_lets_go_after_an_exception(problem: type[BaseException], within: bool, tmp_path: Path) -> None:
+    """In a `with` block all hooks are gone at once; without one, as soon as the model is called again; it trains anew."""
+    from transformers import TrainerCallback
+
+    class Failing(TrainerCallback):
+        """Fails in the middle of training, where the next step is measured."""
+
+        def on_substep_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            if state.global_step == 3 and is_failing:
+                raise problem("stop")
+
+    is_failing, callback = True, hugging_face_callback(every=1, record=tmp_path)
+    trainer = gpt2_trainer(callback, tmp_path, accumulate=2)
+    trainer.add_callback(Failing())
+    with pytest.raises(problem, match="stop"), callback if within else nullcontext():
+        trainer.train()
+    assert (hooks_of(trainer.model) == 0) is within
+    trainer.model(torch.zeros(1, 4, dtype=torch.long))  # by hand
+    assert hooks_of(trainer.model) == 0
+    assert not any("forward" in vars(module) for module in trainer.model.modules())
+    assert read_run_record(tmp_path).end["how"] == f"ended by {problem.__name__ if within else 'UnknownException'}"
+    assert list(tmp_path.glob("flight-*.json"))
+
+    is_failing = False
+    trainer.train()
+    assert (callback.watch.steps, hooks_of(trainer.model)) == (6, 0)
 
 
 def test_a_missing_trainer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 
 from fathometer.diagnosis.limits import UPDATE_LARGE
 from fathometer.diagnosis.watch_alerts import Alert
-from fathometer.diagnosis.watch_trail import Trail, first_movers
+from fathometer.diagnosis.watch_trail import PAST, Trail, first_movers
 
 # Where the limits come from: `python -m benchmarks watch_faults`, on the runs that it calls "develop".
-LOGITS, LOGITS_GROWN = 12.0, 4.0  # root mean square around the mean, and how many times the first reading
+LOGITS, LOGITS_GROWN = 12.0, 3.0  # root mean square around the mean, and how many times the largest `BACK` readings ago
+LOGITS_ON, LOGITS_SURE = 0.7, 100.0  # pace of the last half of these over that of the first; what is told whatever the pace
 ENTROPY, ENTROPY_LOST = 0.15, 0.4  # of the sharpest head in the middle block, and how much it has lost
 UPDATE_GROWN, UPDATE_FROM = 2.0, 0.03  # times the middle of the last `RECENT` readings, and from which size on that is told
 LAYER_GROWN, LAYER_FROM = 2.5, 0.03  # the same for one layer against its own past
@@ -58,7 +59,10 @@ def _one_update(trail: Trail) -> Alert | None:
     table = trail.table("update", FEW + RECENT)
     if len(table) < FEW + 2:
         return None
-    past, now = np.sort(table[:-2], axis=0), table[-2:].min(axis=0)
+    now = table[-2:].min(axis=0)
+    if not (now >= LAYER_FROM).any():
+        return None
+    past = np.sort(table[:-2], axis=0)
     usual = past[len(past) // 2]
     with np.errstate(all="ignore"):
         grown = np.where((now >= LAYER_FROM) & (usual > 0), now / usual, 0.0)
@@ -73,9 +77,27 @@ def _one_update(trail: Trail) -> Alert | None:
 
 
 def attention_logit_growth(trail: Trail) -> Alert | None:
-    """Find attention logits that have grown far beyond what they were."""
-    words = "The attention logits spread by"
-    return _grown(trail, "attention_logit_growth", ("logits", "attention_logits"), (LOGITS, LOGITS_GROWN), words)
+    """Find a layer whose attention logits have, twice in a row, outgrown their own past and do not level off.
+
+    Sharp attention is learnt: there logits grow as well, ever slower. What grows slowly for ever is told at `LOGITS_SURE`.
+    """
+    largest = trail.series("logits")
+    if not largest or largest[-1] < LOGITS:
+        return None
+    table = trail.table("attention_logits", PAST)
+    if len(table) < FEW + BACK:
+        return None
+    half = BACK // 2
+    now, halfway, past = table[-2:].min(axis=0), np.fmax.reduce(table[-half - 2 : -half]), np.fmax.reduce(table[:-BACK])
+    with np.errstate(all="ignore"):
+        grown, pace = now / past, np.log(now / halfway)
+        goes_on = (grown >= LOGITS_GROWN) & (pace >= LOGITS_ON * np.log(halfway / past))
+        sizes = np.where((now >= LOGITS) & (goes_on | (now >= LOGITS_SURE)), now, 0.0)
+    place = int(np.argmax(np.nan_to_num(sizes)))
+    if not sizes[place]:
+        return None
+    sentence = f"The attention logits spread by {now[place]:.3g}, {grown[place]:.2g} times what they did {BACK} readings ago."
+    return _alert(trail, "attention_logit_growth", sentence, float(now[place]), LOGITS, trail.points[place])
 
 
 def attention_entropy_collapse(trail: Trail) -> Alert | None:

@@ -164,7 +164,7 @@ class Watch:
         if self.meter.budget is not None:
             (needed,) = self.recorder.ranks.most([float(self.meter.needed)], self.recorder.parameters.device)
             self.meter.pause = int(needed)
-        if self.recorder.ranks.is_first:
+        if self.sink.sinks and self.recorder.ranks.is_first:
             row = {**reading.to_row(), "points": list(reading.points), "loss": last, "losses": self._losses}
             self.sink.log({**row, "cost": str(self.cost)}, self.steps)
         self._losses = []

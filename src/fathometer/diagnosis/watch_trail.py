@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from warnings import catch_warnings, simplefilter
 
@@ -37,6 +38,7 @@ class Trail:
 
     def __init__(self, kept: int = KEPT) -> None:
         self.readings = deque[Reading](maxlen=kept)
+        self._rows = deque[dict[str, Table]](maxlen=kept)  # columns of the readings as arrays, once they are asked for
         self.first: Reading | None = None
         self._series: dict[str, deque[float | None]] = {}
         self._firsts: dict[str, float] = {}
@@ -45,10 +47,12 @@ class Trail:
         """Add a measured step; one of other depth points begins the trail anew."""
         if self.readings and self.readings[-1].points != reading.points:
             self.readings.clear()
+            self._rows.clear()
             self._series.clear()
             self._firsts.clear()
             self.first = None
         self.readings.append(reading)
+        self._rows.append({})
         self.first = self.first or reading
         for name, value in summary(reading).items():
             self._series.setdefault(name, deque(maxlen=PAST)).append(value)
@@ -62,10 +66,12 @@ class Trail:
 
     def table(self, column: str, last: int | None = None) -> Table:
         """Return one column of the last readings; NaN where it is not known."""
-        readings = list(self.readings)[-last:] if last else list(self.readings)
-        size = len(self.points)
-        rows = [reading.columns.get(column, (None,) * size) for reading in readings]
-        return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
+        start = max(len(self.readings) - last, 0) if last else 0
+        unknown = (None,) * len(self.points)
+        for reading, row in zip(islice(self.readings, start, None), islice(self._rows, start, None), strict=True):
+            if column not in row:
+                row[column] = np.array(reading.columns.get(column, unknown), dtype=np.float64)  # None becomes NaN
+        return np.array([row[column] for row in islice(self._rows, start, None)])
 
     def series(self, name: str) -> list[float]:
         """Return the known numbers of the last `PAST` readings; none, if it is not known of the last one."""

@@ -17,7 +17,15 @@ from fathometer.instruments.recorder_listener import RecorderListener
 from fathometer.instruments.recorder_parameters import ParameterSamples
 from fathometer.instruments.recorder_price import Price
 from fathometer.instruments.recorder_ranks import Ranks
-from fathometer.instruments.recorder_reading import Homes, Reading, gradient_norm, homes_of, parameter_columns
+from fathometer.instruments.recorder_reading import (
+    Homes,
+    Later,
+    Reading,
+    gradient_norm,
+    homes_of,
+    parameter_columns,
+    parameter_errors,
+)
 from fathometer.instruments.taps import Call, Ear, around_call, around_modules, around_step, listen
 from fathometer.instruments.trace import Recorder
 
@@ -153,8 +161,8 @@ class StepRecorder:
         tensors = self.parameters.table({key[2]: values for key, values in numbers.items() if key[0] == "tensors"})
         if self._homes is None or self._homes.size != size:
             self._homes = homes_of(points, tensors.numels)
-        of_parameters, of_errors = parameter_columns(self._homes, tensors)
-        columns = {name: s for name, s in (columns | of_parameters).items() if any(value is not None for value in s)}
+        of_parameters, homes = parameter_columns(self._homes, tensors), self._homes
+        columns = {name: s for name, s in (columns | of_parameters).items() if s.count(None) < size}
         facts: dict[str, float | int | str | None] = {
             "batch_size": self.listener.batch_size * max(self.listener.passes, 1) * self.ranks.count,
             "depth_points": points.found_as,
@@ -163,4 +171,5 @@ class StepRecorder:
             "rate": float(self.optimizers[0].param_groups[0]["lr"]) if self.optimizers else None,
         }
         names = tuple(one.name for one in points.points)
-        return Reading(step, names, columns, {**errors, **of_errors}, tensors, facts)
+        all_errors = Later(lambda: {**errors, **parameter_errors(homes, tensors)})
+        return Reading(step, names, columns, all_errors, tensors, facts)

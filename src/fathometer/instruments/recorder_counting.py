@@ -11,6 +11,7 @@ from fathometer.instruments.attention import HIDDEN
 from fathometer.instruments.recorder_listener import RecorderListener, Slot
 from fathometer.instruments.recorder_price import Price
 from fathometer.instruments.recorder_ranks import Ranks
+from fathometer.instruments.recorder_sample import row_samples
 from fathometer.instruments.recorder_statistics import Tray, directions, flat_share, moments, silent_share
 
 LARGEST_HALF = 65504.0
@@ -18,18 +19,21 @@ MASKED = 5e3  # a score that is lower than the largest of its row by this much i
 Columns = dict[str, Series]
 Taken = Mapping[int, list[Tensor]]  # samples by place along depth, one for each pass
 Counted = Callable[[Tensor], Mapping[str, Tensor]]
+Groups = list[tuple[tuple[int, ...], Tensor]]  # places along depth, and their samples, stacked
 
 
 def count(heard: RecorderListener, slots: Sequence[Slot], price: Price, ranks: Ranks) -> Tray:
     """Return a tray with everything that a step's samples say, under (what, places, kind)."""
     tray = Tray()
-    for what, taken in (("signal", heard.signals), ("gradient", heard.gradients)):
-        here = {place: taken[slot] for place, slot in enumerate(slots) if slot in taken}
-        _put(tray, what, here, _of_rows(ranks, asks_rank=price.rank and what == "signal"))
+    groups = []
+    for taken, whole in ((heard.signals, heard.whole_signals), (heard.gradients, heard.whole_gradients)):
+        here = {place: taken[slot] for place, slot in enumerate(slots) if slot in taken} if taken else {}
+        groups.append(_of_one_shape(here) + _sampled(whole, price, heard.batch_size))
+    _put_rows(tray, groups[0], groups[1], ranks, price.rank)
     for name in dict.fromkeys(name for _, name in heard.activations):
         here = {place: parts for (place, given), parts in heard.activations.items() if given == name}
-        _put(tray, "dead" if name == "relu" else "saturated", here, _of_activations(ranks, name))
-    _put(tray, "attention", heard.scores, lambda scores: _of_scores(scores, ranks))
+        _put(tray, "dead" if name == "relu" else "saturated", _of_one_shape(here), _of_activations(ranks, name))
+    _put(tray, "attention", _of_one_shape(heard.scores), lambda scores: _of_scores(scores, ranks))
     peaks = {place: heard.peaks[slot] for place, slot in enumerate(slots) if slot in heard.peaks}
     if peaks:
         tray.put(("headroom", tuple(peaks), "share"), torch.stack(list(peaks.values())) / LARGEST_HALF)
@@ -38,14 +42,15 @@ def count(heard: RecorderListener, slots: Sequence[Slot], price: Price, ranks: R
 
 def columns_of(numbers: Mapping[tuple[str, tuple[int, ...], str], list[float]], size: int) -> tuple[Columns, Columns]:
     """Return the columns and the relative errors that such numbers hold; the gradient is over that of the last point."""
+    unknown: Series = (None,) * size
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for (what, places, kind), values in numbers.items():
+        series = found.setdefault((what, kind), list(unknown))
+        for place, value in zip(places, values, strict=True):
+            series[place] = value
 
     def column(what: str, kind: str) -> list[float | None]:
-        found: list[float | None] = [None] * size
-        for (given, places, name), values in numbers.items():
-            if given == what and name == kind:
-                for place, value in zip(places, values, strict=True):
-                    found[place] = value
-        return found
+        return found.get((what, kind), list(unknown))
 
     gradient, spread = column("gradient", "mean"), _known(column("signal", "spread"))
     last = next((value for value in reversed(gradient) if value), None)
@@ -84,24 +89,59 @@ def sharpness_by_head(scores: Tensor) -> tuple[Tensor, Tensor]:
     return entropy.masked_fill(counted == 0, 0.0).sum((-3, -1)) / rows, energy / keys
 
 
-def _put(tray: Tray, what: str, taken: Taken, counted: Counted) -> None:
+def _put(tray: Tray, what: str, groups: Groups, counted: Counted) -> None:
     """Count the samples of all places, those of one shape together."""
+    for places, samples in groups:
+        for kind, vector in counted(samples.float()).items():
+            tray.put((what, places, kind), vector)
+
+
+def _of_one_shape(taken: Taken) -> Groups:
+    """Return samples stacked with those of the same shape; of several passes they lie one after the other."""
     groups: dict[tuple[int, ...], dict[int, Tensor]] = {}
     for place, parts in taken.items():
         units = min(part.shape[-1] for part in parts)
         whole = parts[0] if len(parts) == 1 else torch.cat([part[..., :units] for part in parts])
         groups.setdefault(tuple(whole.shape), {})[place] = whole
-    for members in groups.values():
-        for kind, vector in counted(torch.stack(list(members.values())).float()).items():
-            tray.put((what, tuple(members), kind), vector)
+    return [(tuple(members), torch.stack(list(members.values()))) for members in groups.values()]
 
 
-def _of_rows(ranks: Ranks, asks_rank: bool) -> Counted:
-    def counted(samples: Tensor) -> Mapping[str, Tensor]:
-        rows = ranks.all_rows(samples)
-        return {**moments(rows), **(directions(rows) if asks_rank else {})}
+def _sampled(taken: Taken, price: Price, batch_size: int) -> Groups:
+    """Return the same for small tensors that were kept whole."""
+    alike: dict[tuple[torch.Size, ...], list[int]] = {}
+    for place, parts in sorted(taken.items()):
+        alike.setdefault((parts[0].shape,) if len(parts) == 1 else tuple([part.shape for part in parts]), []).append(place)
+    found = []
+    for shapes, places in alike.items():
+        passes = [[taken[place][at] for place in places] for at in range(len(shapes))]
+        each = [row_samples(tensors, price.rows, price.numbers, batch_size) for tensors in passes]
+        units = min(samples.shape[-1] for samples in each)
+        found.append((tuple(places), each[0] if len(each) == 1 else torch.cat([one[..., :units] for one in each], dim=1)))
+    return found
 
-    return counted
+
+def _put_rows(tray: Tray, signals: Groups, gradients: Groups, ranks: Ranks, asks_rank: bool) -> None:
+    """Count signals and gradients, those of one shape in one go."""
+    left = list(gradients)
+    for places, samples in signals:
+        twin = next((one for one in left if one[1].shape[1:] == samples.shape[1:]), None)
+        left = [one for one in left if one is not twin]
+        parts = [("signal", places, samples), *([("gradient", *twin)] if twin else [])]
+        rows = _put_moments(tray, parts, ranks)
+        for kind, vector in (directions(rows[: len(places)]) if asks_rank else {}).items():
+            tray.put(("signal", places, kind), vector)
+    for places, samples in left:
+        _put_moments(tray, [("gradient", places, samples)], ranks)
+
+
+def _put_moments(tray: Tray, parts: Sequence[tuple[str, tuple[int, ...], Tensor]], ranks: Ranks) -> Tensor:
+    """Put the moments of some samples on the tray, and return the samples of all processes, stacked."""
+    rows = ranks.all_rows(parts[0][2].float() if len(parts) == 1 else torch.cat([one.float() for *_, one in parts]))
+    sizes = [len(places) for _, places, _ in parts]
+    for kind, vector in moments(rows).items():
+        for (what, places, _), own in zip(parts, vector.split(sizes), strict=True):
+            tray.put((what, places, kind), own)
+    return rows
 
 
 def _of_activations(ranks: Ranks, name: str) -> Counted:

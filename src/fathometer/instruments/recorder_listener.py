@@ -11,7 +11,7 @@ from fathometer.instruments.activity import FLAT_BEYOND, MIN_SAMPLES, activation
 from fathometer.instruments.attention import Scores, score_hearers
 from fathometer.instruments.depth_points import DepthPoints
 from fathometer.instruments.recorder_price import Price
-from fathometer.instruments.recorder_sample import row_sample, unit_sample
+from fathometer.instruments.recorder_sample import WHOLE, row_sample, unit_sample
 from fathometer.instruments.taps import Hearer
 
 MOST_PASSES = 8  # parts of an accumulated batch that are looked at
@@ -46,14 +46,17 @@ class RecorderListener:
 
     def clear(self) -> None:
         """Forget the last step."""
-        self.signals: dict[Slot, Taken] = {}
+        self.signals: dict[Slot, Taken] = {}  # samples
         self.gradients: dict[Slot, Taken] = {}
+        # Small signals and gradients by place along depth, which are sampled when they are counted.
+        self.whole_signals: dict[int, Taken] = {}
+        self.whole_gradients: dict[int, Taken] = {}
         self.peaks: dict[Slot, Tensor] = {}
         self.activations: dict[tuple[int, str], Taken] = {}
         self.scores: dict[int, Taken] = {}
-        self._kept: list[tuple[Slot, Tensor, int]] = []
+        self._kept: list[tuple[Slot, int, Tensor, int]] = []
         self._given: list[tuple[tuple[int, str], Tensor, int]] = []
-        self._retained: list[tuple[Slot, Tensor]] = []
+        self._retained: list[tuple[Slot, int, Tensor]] = []
         self.passes, self.is_open, self.batch_size = 0, False, 0
         self.current: int | None = None
         self.left: dict[str, int] = {}
@@ -72,14 +75,14 @@ class RecorderListener:
         """Close it, and sample what was kept, unless something has written to it since."""
         self.passes += self.is_open
         self.is_open = False
-        for slot, tensor, version in self._kept:
+        for slot, place, tensor, version in self._kept:
             if tensor._version != version:
                 self.overwritten.add(slot)
                 continue
-            self.signals.setdefault(slot, []).append(self._rows(tensor.detach()))
+            self._put(self.signals, self.whole_signals, slot, place, tensor)
             if tensor.grad_fn is not None:
                 tensor.retain_grad()  # thirty times cheaper than a hook
-                self._retained.append((slot, tensor))
+                self._retained.append((slot, place, tensor))
         for (place, name), inputs, version in self._given:
             if inputs._version == version:
                 self.activations.setdefault((place, name), []).append(self._units(inputs))
@@ -90,11 +93,19 @@ class RecorderListener:
 
     def collect(self) -> None:
         """Sample the gradients that have arrived at what was kept, and let it go."""
-        for slot, tensor in self._retained:
+        for slot, place, tensor in self._retained:
             gradient, tensor.grad = tensor.grad, None
             if gradient is not None:
-                self.gradients.setdefault(slot, []).append(self._rows(gradient))
+                self._put(self.gradients, self.whole_gradients, slot, place, gradient)
         self._retained.clear()
+
+    def _put(self, sampled: dict[Slot, Taken], whole: dict[int, Taken], slot: Slot, place: int, tensor: Tensor) -> None:
+        """Keep a small tensor as it is, and a view of some of a larger one; all parts of a batch in the same way."""
+        if tensor.numel() <= WHOLE and slot not in sampled:
+            whole.setdefault(place, []).append(tensor)
+        else:
+            earlier = [self._rows(part) for part in whole.pop(place, ())]
+            sampled.setdefault(slot, earlier).append(self._rows(tensor))
 
     def enter(self, name: str) -> None:
         """Note that a block has begun."""
@@ -109,7 +120,7 @@ class RecorderListener:
             return
         index = self.left.get(name, 0)
         self.left[name] = index + 1
-        slot = (name, index)
+        slot, place = (name, index), None
         if self.wanted is not None:
             place = self.wanted.get(slot)
             if place is None:
@@ -121,9 +132,9 @@ class RecorderListener:
             return
         with torch._C.DisableTorchFunction():  # no ear needs to hear this
             # Where all are taken, once, keeping them and their gradients would be the most memory that the run ever holds.
-            is_kept = self.wanted is not None and tensor.numel() <= SMALL and tensor.dtype != HALF
-            if is_kept and slot not in self.overwritten:
-                self._kept.append((slot, tensor, tensor._version))
+            is_small = tensor.numel() <= SMALL and tensor.dtype != HALF
+            if place is not None and is_small and slot not in self.overwritten:
+                self._kept.append((slot, place, tensor, tensor._version))
             else:
                 self._take(slot, tensor)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import numpy as np
 import torch
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fathometer.instruments.recorder_ranks import Ranks
-from fathometer.instruments.recorder_sample import flat_sample
+from fathometer.instruments.recorder_sample import WHOLE, flat_sample, flat_samples
 from fathometer.instruments.recorder_statistics import flat_moments
 
 KINDS = ("weight", "gradient", "update")
+ALIKE = 0.75  # tensors of which at least so much of what is asked for is taken are cut to the shortest of them
 
 
 @dataclass
@@ -22,6 +23,9 @@ class _Group:
 
     names: list[str]
     parameters: list[nn.Parameter]
+    length: int
+    runs: list[slice]  # those of one kind, which lie one after the other
+    share: Tensor  # of each tensor that is taken
     weights: Tensor | None = None
     gradients: Tensor | None = None
     moved: Tensor | None = None
@@ -31,7 +35,7 @@ class _Group:
     @property
     def is_plain(self) -> bool:
         """Return whether all lie in one piece on this process, so that a view of them stays good."""
-        return all(type(parameter.data) is Tensor and parameter.is_contiguous() for parameter in self.parameters)
+        return all(type(parameter) is nn.Parameter and parameter.is_contiguous() for parameter in self.parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +65,7 @@ class ParameterSamples:
         self.numbers, self.ranks = numbers, ranks
         named = {name: one for name, one in model.named_parameters() if one.ndim > 1 and one.requires_grad}
         self.numels = {name: parameter.numel() for name, parameter in named.items()}
-        taken = [(len(flat_sample(_local(one), numbers)), str(one.device), name) for name, one in named.items()]
-        self.groups = [
-            _Group([name for *_, name in rows], [named[name] for *_, name in rows])
-            for (size, _), found in groupby(sorted(taken), key=lambda row: row[:2])
-            if size and (rows := list(found))
-        ]
+        self.groups = [_group_of({name: named[name] for name in names}, numbers) for names in _alike(named, numbers)]
         self.names = [name for group in self.groups for name in group.names]
         self.device = next((one.device for one in named.values()), torch.device("cpu"))
 
@@ -89,24 +88,26 @@ class ParameterSamples:
 
     def _gradients(self, group: _Group) -> Tensor:
         """Return some of each gradient, at the places of the weight; 0 where there is none."""
-        taken = list[Tensor]()
-        for parameter, view in zip(group.parameters, group.views, strict=True):
-            gradient = parameter.grad
-            if gradient is None:
-                taken.append(torch.zeros_like(view))
-            elif type(gradient) is Tensor and gradient.is_contiguous():
-                taken.append(torch.as_strided(gradient, view.shape, view.stride()))
-            else:
-                taken.append(flat_sample(_local(gradient), self.numbers))
-        return torch.cat(taken).view(len(taken), -1).float()
+        return torch.cat([self._some(group.parameters[run], group.length) for run in group.runs]).float()
+
+    def _some(self, parameters: Sequence[nn.Parameter], length: int) -> Tensor:
+        """Return some of each gradient of some tensors of one kind."""
+        gradients = [parameter.grad for parameter in parameters]
+        if parameters[0].numel() <= WHOLE and all(type(one) is Tensor and one.is_contiguous() for one in gradients):
+            return flat_samples(gradients, self.numbers)[:, :length]  # pyrefly: ignore[bad-argument-type]
+        taken = [
+            _local(parameter).new_zeros(length) if parameter.grad is None else flat_sample(_local(parameter.grad), self.numbers)
+            for parameter in parameters
+        ]
+        return torch.stack([one[:length] for one in taken])
 
     def _weights(self, group: _Group) -> Tensor:
         """Return some of each weight; the views are made anew where a weight has another place in memory than before."""
         places = [parameter.data_ptr() for parameter in group.parameters] if group.is_plain else []
         if places != group.places or not places:
-            group.views = [flat_sample(_local(parameter), self.numbers) for parameter in group.parameters]
+            group.views = [flat_sample(_local(parameter), self.numbers)[: group.length] for parameter in group.parameters]
             group.places = places
-        return torch.cat(group.views).view(len(group.views), -1).float()
+        return torch.stack(group.views).float()
 
     def clear(self) -> None:
         """Let go of what was taken."""
@@ -156,9 +157,9 @@ def _of(group: _Group) -> dict[str, Tensor]:
     if group.weights is None or group.gradients is None:
         unknown = torch.full((count,), -1.0, device=group.parameters[0].device)
         return dict.fromkeys((*KINDS, "weight_error", "gradient_error"), unknown)
-    share = group.weights.shape[1] / max(_local(group.parameters[0]).numel(), 1)
     moved = [] if group.moved is None else [group.moved - group.weights]
-    parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), min(share, 1.0))
+    share = group.share.to(group.weights.device).repeat(2 + len(moved))
+    parts = flat_moments(torch.cat([group.weights, group.gradients, *moved]), share)
     sizes = parts["mean"].sqrt().split(count)
     update = sizes[2] if moved else torch.full_like(sizes[0], -1.0)
     errors = parts["error"].split(count)
@@ -173,6 +174,31 @@ def _of(group: _Group) -> dict[str, Tensor]:
 
 def _known(value: float) -> float | None:
     return None if value < 0 else value
+
+
+def _alike(named: Mapping[str, nn.Parameter], numbers: int) -> list[list[str]]:
+    """Return the names of tensors that are counted together: of which about `numbers`, or all of equally many, are taken."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for name in sorted(named, key=lambda name: _kind(named[name])):  # those of one kind one after the other
+        size = len(flat_sample(_local(named[name]), numbers))
+        if size:
+            is_many = ALIKE * numbers <= size < _local(named[name]).numel()
+            groups.setdefault((str(named[name].device), numbers if is_many else size), []).append(name)
+    return list(groups.values())
+
+
+def _group_of(named: Mapping[str, nn.Parameter], numbers: int) -> _Group:
+    parameters = list(named.values())
+    length = min(len(flat_sample(_local(parameter), numbers)) for parameter in parameters)
+    sizes = [len(list(run)) for _, run in groupby(parameters, key=_kind)]
+    runs = [slice(end - size, end) for end, size in zip(accumulate(sizes), sizes, strict=True)]
+    shares = [length / _local(parameter).numel() for parameter in parameters]
+    return _Group(list(named), parameters, length, runs, torch.tensor(shares, device=parameters[0].device))
+
+
+def _kind(tensor: Tensor) -> tuple[int, ...]:
+    """Return the shape of a tensor if it is small, which are taken together."""
+    return tuple(tensor.shape) if tensor.numel() <= WHOLE else ()
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """What one measured step showed, by depth point and by tensor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fathometer.depth_profile import COLUMNS, DepthProfile, Series
 from fathometer.instruments.depth_points import DepthPoints
-from fathometer.instruments.recorder_parameters import TensorTable
+from fathometer.instruments.recorder_parameters import KINDS, TensorTable
 
 # Columns of a reading that a profile does not have.
 OWN_COLUMNS = {"headroom": "largest activation over the largest number of its type, where that is float16"}
@@ -64,54 +64,77 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Homes:
-    """Which tensor lies in which depth point: pairs of (point, row of the table), and how many points there are."""
+    """Which tensor lies in which depth point: pairs of (point, row of the table), with their numbers."""
 
     place: NDArray[np.intp]
     row: NDArray[np.intp]
     size: int
+    numel: NDArray[np.float64]
+
+    def sums(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return, for several quantities (quantity, pair), the sum over the pairs of each point."""
+        places = (self.place + self.size * np.arange(len(rows))[:, None]).ravel()
+        found = np.bincount(places, rows.ravel(), self.size * len(rows)).astype(np.float64)  # whole numbers where there are none
+        return found.reshape(len(rows), self.size)
 
 
-def homes_of(points: DepthPoints, names: Iterable[str]) -> Homes:
+def homes_of(points: DepthPoints, numels: Mapping[str, int]) -> Homes:
     """Return where the tensors of a table lie, which is the same in every step."""
-    listed = list(names)
+    listed = list(numels)
     held, rows = points.held(listed), {name: row for row, name in enumerate(listed)}
     place = np.array([index for index, inside in enumerate(held) for _ in inside], dtype=np.intp)
     row = np.array([rows[name] for inside in held for name in inside], dtype=np.intp)
-    return Homes(place, row, len(held))
+    return Homes(place, row, len(held), np.array(list(numels.values()), dtype=np.float64)[row])
 
 
-def parameter_columns(homes: Homes, table: TensorTable) -> tuple[dict[str, Series], dict[str, Series]]:
-    """Return weights, their gradients (over the largest) and updates (over their weights) by depth point, and the errors."""
+class Later(Mapping[str, Series]):
+    """Columns that are counted when they are first asked for."""
+
+    def __init__(self, count: Callable[[], dict[str, Series]]) -> None:
+        self._count, self._found = count, dict[str, Series]()
+
+    def _columns(self) -> dict[str, Series]:
+        self._found = self._found or self._count()
+        return self._found
+
+    def __getitem__(self, name: str) -> Series:
+        return self._columns()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns())
+
+    def __len__(self) -> int:
+        return len(self._columns())
+
+
+def parameter_columns(homes: Homes, table: TensorTable) -> dict[str, Series]:
+    """Return weights, their gradients (over the largest) and updates (over their weights) by depth point."""
     if not table.columns or not homes.size:
-        return {}, {}
-    place, row, size = homes.place, homes.row, homes.size
-    numel = np.array(list(table.numels.values()), dtype=np.float64)[row]
-
-    def mean_square(kind: str) -> NDArray[np.float64]:
-        """Return the mean square over all tensors that lie in each point; -1 where there is none that is known."""
-        sizes = table.columns[kind][row]
-        known = np.where(sizes == -1, 0.0, numel)
-        with np.errstate(all="ignore"):
-            energy, total = (np.bincount(place, weights, size) for weights in (known * sizes**2, known))
-            return np.where(total > 0, energy / total, -1.0)
-
-    def error(kind: str) -> NDArray[np.float64]:
-        """Return the relative error of that: tensors are sampled apart."""
-        with np.errstate(all="ignore"):
-            energy = numel * table.columns[kind][row] ** 2
-            variance = np.bincount(place, (energy * table.columns[f"{kind}_error"][row]) ** 2, size)
-            return np.sqrt(variance) / np.bincount(place, energy, size)
-
+        return {}
+    sizes = np.stack([table.columns[kind] for kind in KINDS])[:, homes.row]
     with np.errstate(all="ignore"):
-        weight, gradient, update = (mean_square(kind) for kind in ("weight", "gradient", "update"))
+        known = np.where(sizes == -1, 0.0, homes.numel)
+        energies = known * sizes**2
+        energy, total = homes.sums(energies), homes.sums(known)
+        weight, gradient, update = np.where(total > 0, energy / total, -1.0)
         largest = np.max(gradient[np.isfinite(gradient)], initial=0.0)
         columns = {
             "weight": np.where(weight < 0, np.nan, np.sqrt(weight)),
             "weight_gradient": np.where((gradient < 0) | (largest == 0), np.nan, np.sqrt(gradient / largest)),
             "update": np.where((update < 0) | (weight <= 0), np.nan, np.sqrt(update / weight)),
         }
-    errors = {"weight": error("weight"), "weight_gradient": error("gradient")}
-    return _series(columns), _series(errors)
+    return _series(columns)
+
+
+def parameter_errors(homes: Homes, table: TensorTable) -> dict[str, Series]:
+    """Return the relative errors of the squares of weights and their gradients by depth point: tensors are sampled apart."""
+    if not table.columns or not homes.size:
+        return {}
+    sizes, errors = (np.stack([table.columns[f"{kind}{end}"] for kind in KINDS[:2]])[:, homes.row] for end in ("", "_error"))
+    with np.errstate(all="ignore"):
+        energies = homes.numel * sizes**2
+        error = np.sqrt(homes.sums((energies * errors) ** 2)) / homes.sums(energies)
+    return _series({"weight": error[0], "weight_gradient": error[1]})
 
 
 def gradient_norm(table: TensorTable) -> float | None:
@@ -125,7 +148,13 @@ def gradient_norm(table: TensorTable) -> float | None:
 
 
 def _series(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, Series]:
-    return {name: tuple(None if value != value else value for value in column.tolist()) for name, column in columns.items()}
+    return {name: _known(column) for name, column in columns.items()}
+
+
+def _known(column: NDArray[np.float64]) -> Series:
+    """Return numbers, None where they are NaN."""
+    values = column.tolist()
+    return tuple([None if value != value else value for value in values]) if np.isnan(column.sum()) else tuple(values)
 
 
 def _short(value: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """Some numbers of a tensor, evenly spread, by views that cost little."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from fathometer.instruments.geometry import stride
 
 Places = tuple[tuple[int, int], tuple[int, int]]  # sizes and strides of a view
+WHOLE = 2**13  # tensors of so few numbers are moved whole, many at once: sooner done than a few numbers of each
 
 
 def row_sample(tensor: Tensor, rows: int, numbers: int, batch_size: int | None = None) -> Float[Tensor, "sample unit"]:
@@ -19,7 +21,7 @@ def row_sample(tensor: Tensor, rows: int, numbers: int, batch_size: int | None =
     Of samples and units every n-th is taken, n without a common factor with their number, as `as_rows` does.
     """
     tensor = tensor.detach()
-    if tensor.ndim > 2 and batch_size == tensor.shape[1] != tensor.shape[0]:
+    if tensor.ndim > 2 and _is_second(tensor, batch_size):
         tensor = tensor.movedim(1, 0)
     if tensor.ndim < 2:
         tensor = tensor.reshape(-1, 1)
@@ -29,6 +31,24 @@ def row_sample(tensor: Tensor, rows: int, numbers: int, batch_size: int | None =
         places = _row_places(tensor.shape, tensor.stride(), rows, numbers)
         assert places is not None
     return torch.as_strided(tensor, *places)
+
+
+def row_samples(tensors: Sequence[Tensor], rows: int, numbers: int, batch_size: int | None) -> Float[Tensor, "point sample unit"]:
+    """Return `row_sample` of many tensors of one shape, stacked: small ones in one piece are stacked first, then sampled."""
+    first = tensors[0]
+    is_small = first.ndim > 1 and first.numel() <= WHOLE and (first.ndim == 2 or not _is_second(first, batch_size))
+    if not (is_small and all(one.is_contiguous() for one in tensors)):
+        return torch.stack([row_sample(one, rows, numbers, batch_size) for one in tensors])
+    places = _row_places(first.shape, first.stride(), rows, numbers)
+    assert places is not None  # it lies in one piece
+    whole = torch.stack(list(tensors))
+    return torch.as_strided(whole, (len(tensors), *places[0]), (first.numel(), *places[1]))
+
+
+def flat_samples(tensors: Sequence[Tensor], numbers: int) -> Float[Tensor, "tensor number"]:
+    """Return `flat_sample` of small tensors of one shape, each in one piece, stacked."""
+    whole = torch.stack(list(tensors)).view(len(tensors), -1)
+    return whole[:, :: _step(whole.shape[1], numbers)].contiguous()
 
 
 def unit_sample(tensor: Tensor, rows: int, numbers: int) -> Float[Tensor, "place unit"]:
@@ -53,6 +73,11 @@ def flat_sample(tensor: Tensor, numbers: int) -> Tensor:
     flat = tensor if tensor.is_contiguous() else tensor.contiguous()
     step = _step(size, numbers)
     return torch.as_strided(flat, (-(-size // step),), (step,))
+
+
+def _is_second(tensor: Tensor, batch_size: int | None) -> bool:
+    """Return whether samples lie on the second axis."""
+    return batch_size == tensor.shape[1] != tensor.shape[0]
 
 
 @lru_cache(maxsize=4096)

@@ -22,17 +22,16 @@ def moments(samples: Samples) -> Parts:
     The error takes samples and units as drawn at random: (variance of row means)/rows + (variance of unit means)/units.
     """
     squares = _wide(samples).square_()
-    mean = squares.mean(dim=(1, 2))
     _, rows, units = samples.shape
-    between = squares.new_zeros(len(samples))
-    if rows > 1:
-        between = between + squares.mean(dim=2).var(dim=1) / rows
+    of_rows = squares.mean(dim=2)
+    mean = of_rows.mean(dim=1)
+    between = of_rows.var(dim=1).div_(rows) if rows > 1 else torch.zeros_like(mean)
     if units > 1:
-        between = between + squares.mean(dim=1).var(dim=1) / units
-    return {"mean": mean, "error": between.sqrt_() / mean}
+        between += squares.mean(dim=1).var(dim=1).div_(units)
+    return {"mean": mean, "error": between.sqrt_().div_(mean)}
 
 
-def flat_moments(samples: Float[Tensor, "point unit"], share: float = 0.0) -> Parts:
+def flat_moments(samples: Float[Tensor, "point unit"], share: Float[Tensor, "point"]) -> Parts:
     """Return the same for samples without rows: the error is sqrt((kurtosis - 1)/n), less what was seen of all, `share`."""
     squares = _wide(samples).square_()
     mean = squares.mean(dim=1)
