@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fathometer.data.columns import Column
-from fathometer.errors import BatchError
+from fathometer.errors import BatchError, shown
 
 
 class Batches:
@@ -135,7 +135,7 @@ def _check_place(state: Mapping[str, Any], batches_per_epoch: int) -> None:
         if not isinstance(value, int) or value < 0 or (most is not None and value > most):
             limit = "" if most is None else f" and at most {most}"
             raise BatchError(
-                f"The saved state has `{name}` {value!r}",
+                f"The saved state has `{name}` {shown(value)}",
                 f"It must be a whole number of at least 0{limit}",
                 "Take an earlier checkpoint",
             )

@@ -15,7 +15,7 @@ from fathometer.data.images import images
 from fathometer.data.language import language
 from fathometer.data.scenes import scenes
 from fathometer.data.text import text
-from fathometer.errors import DataError, unknown_name
+from fathometer.errors import DataError, shown, unknown_name
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -55,7 +55,9 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         checked[option] = tuple(value) if isinstance(value, list) else value
         if not _fits(checked[option], kinds[option]):
             raise DataError(
-                f'`{option}` of "{name}" is {value!r}', f"It must be {_in_words(kinds[option])}", _example(parameters[option])
+                f'`{option}` of "{name}" is {shown(value)}',
+                f"It must be {_in_words(kinds[option])}",
+                _example(parameters[option]),
             )
     for option, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and option not in checked:

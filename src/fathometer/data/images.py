@@ -11,12 +11,13 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from fathometer.data.dataset import Samples, content_hash, in_two_parts
-from fathometer.errors import DataError
+from fathometer.errors import DataError, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 HELD_OUT_SHARE = 0.2
+MOST_PIXELS = 10_000  # of a side
 GREY, COLOUR = {"1", "L", "LA"}, {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}  # 8 bits a channel
 
 
@@ -147,8 +148,10 @@ def _parts_of(files: Mapping[str, Sequence[Path]], asked: str) -> Iterator[bytes
 
 def _shape(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     shape = (size, size) if isinstance(size, int) else size
-    if shape is not None and min(shape) < 1:
-        raise DataError(f"`size` is {size}", "It is a side or (height, width) in pixels, at least 1", "Try size = 64")
+    if shape is not None and not 1 <= min(shape) <= max(shape) <= MOST_PIXELS:
+        raise DataError(
+            f"`size` is {shown(size)}", f"It is a side or (height, width) in pixels, from 1 to {MOST_PIXELS:,}", "Try size = 64"
+        )
     return shape
 
 

@@ -9,6 +9,7 @@ from fathometer import json_text
 from fathometer.errors import RecordError
 from fathometer.records import check_schema
 from fathometer.sinks.json_lines import NAME, SCHEMA
+from fathometer.sinks.rows import is_row
 
 LOG = "log.jsonl"  # of `fathometer train`: a line for each step
 Row = Mapping[str, Any]
@@ -23,7 +24,7 @@ class RunRecord:
     alerts: Sequence[Row] = ()
     losses: Sequence[tuple[int, float]] = ()
     end: Row | None = None
-    cut_short: int = field(default=0)  # lines that cannot be read: of a writer that was killed
+    cut_short: int = field(default=0)  # lines that cannot be read: of a writer that was killed, or of another
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def read_run_record(path: str | Path) -> RunRecord:
         return _watched(*_lines(watched), watched)
     if log is not None and log.exists():
         rows, cut = _lines(log)
-        losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and "step" in row]
+        losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and row.get("step") is not None]
         return RunRecord({"schema": SCHEMA}, losses=losses, cut_short=cut)
     raise RecordError(
         f'There is no record of a run in "{path}"',
@@ -88,7 +89,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
             row = json_text.load(line)
         except ValueError:
             row = None
-        if isinstance(row, dict):
+        if isinstance(row, dict) and is_row(row):
             found.append(row)
         elif line.strip():
             cut += 1

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fathometer import json_text
-from fathometer.errors import RecordError, TargetError
+from fathometer.errors import RecordError, TargetError, shown
 from fathometer.training.course import Course
 from fathometer.training.parallel import rank
 from fathometer.training.state import is_finite, set_training, set_weights, training_of, weights_of
@@ -114,7 +114,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         raise _refused(path / FACTS, f"it is not JSON: {problem}") from None
     given = body.get("schema") if isinstance(body, dict) else None
     if given != SCHEMA:
-        raise _refused(path / FACTS, f'its schema is {given!r}, and this version reads "{SCHEMA}"')
+        raise _refused(path / FACTS, f'its schema is {shown(given)}, and this version reads "{SCHEMA}"')
     return body
 
 

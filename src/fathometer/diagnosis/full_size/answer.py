@@ -16,7 +16,7 @@ from fathometer.diagnosis.full_size.unmade import unmade_network
 from fathometer.diagnosis.own_batch import own_batch
 from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of
 from fathometer.diagnosis.rules import judge, verdict_of
-from fathometer.errors import ModelError, SpecError
+from fathometer.errors import ModelError, SpecError, shown
 from fathometer.implicit import session_of
 from fathometer.instruments.depth_points import Layers
 from fathometer.spec import Mlp, Spec, Transformer, preset
@@ -81,7 +81,7 @@ def preflight_full_size(
 def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, seed: int = 0) -> Unmade:
     """Return the network of a spec or preset without its weights, and its own batch of so many tokens."""
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 2:
-        raise SpecError(f"`tokens` is {tokens!r}", "It must be a whole number from 2 on", f"Try {TOKENS}")
+        raise SpecError(f"`tokens` is {shown(tokens)}", "It must be a whole number from 2 on", f"Try {TOKENS}")
     spec = preset(target) if isinstance(target, str) else target
     if not isinstance(spec, Mlp | Transformer):
         raise ModelError(
