@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch fuzz readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -41,6 +41,9 @@ bench-watch: $(READY)   ## what watching costs, and whether it warns in time
 
 bench-full-size: $(READY)   ## networks of up to a trillion parameters whose weights are never made
 	$(BIN)/python -m benchmarks full_size
+
+fuzz: $(READY)          ## an hour of bad input; build/fuzz/seeds.jsonl keeps every seed and what was found
+	$(BIN)/python -m benchmarks.fuzz --minutes $(or $(MINUTES),60)
 
 readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
 	$(BIN)/python -m tests.house.readme

@@ -111,6 +111,8 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
 
 def place_of(problem: BaseException) -> str:
     """Return the kind of an exception and the line that raised it."""
+    if hasattr(problem, "where"):
+        return f"{type(problem).__name__} in {problem.where}"
     last = traceback.extract_tb(problem.__traceback__)[-1]
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if "fathometer" in frame.filename.split("/")]
     frame = own[-1] if own else last

@@ -13,14 +13,33 @@ from fathometer.lab.controls import CHOICES, NUMBERS
 from fathometer.lab.desk import Desk
 from fathometer.lab.guard import Rate
 from fathometer.lab.lessons.catalogue import LESSONS
-from fathometer.lab.orders import FULL_SIZE, KINDS as WORK, NORMS_AT_FULL_SIZE, read_order
+from fathometer.lab.orders import FULL_SIZE, NORMS_AT_FULL_SIZE, read_order
+from fathometer.lab.orders import KINDS as WORK
 from fathometer.lab.server import make_server
 from fathometer.lab.setting import read_setting
 
 HOST = "127.0.0.1:8642"
 VISITOR = "a-visitor-of-the-fuzz"
-PATHS = ["/api/theory", "/api/jobs", "/api/beginning", "/", "/main.js", "/api/jobs/none", "/api/jobs/none/events", "/../etc/passwd", "//x"]
-PATHS += ["/%2e%2e/%2e%2e/etc/passwd", "/api/lessons/", "/api/%00", "/\\..\\x", "/api/theory/", "/api/jobs/%ff", "/static/lab.css"]
+PATHS = [
+    "/api/theory",
+    "/api/jobs",
+    "/api/beginning",
+    "/",
+    "/main.js",
+    "/api/jobs/none",
+    "/api/jobs/none/events",
+    "/../etc/passwd",
+    "//x",
+]
+PATHS += [
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/api/lessons/",
+    "/api/%00",
+    "/\\..\\x",
+    "/api/theory/",
+    "/api/jobs/%ff",
+    "/static/lab.css",
+]
 PATHS += [f"/api/lessons/{name}" for name in (*LESSONS, "none", "%F0%9F%98%80", "a" * 900)]
 ANSWERS = {200, 202, 304, 307, 400, 403, 404, 405, 413, 414, 415, 421, 422, 429}
 Asked = tuple[str, str, bytes, dict[str, str]]
@@ -51,7 +70,11 @@ def settings(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a setting, with a few controls as they are and a few as they cannot be."""
     table = dict[str, Any]()
     for name in draw(st.lists(st.sampled_from([*CHOICES, *NUMBERS]), max_size=5, unique=True)):
-        right = st.sampled_from(list(CHOICES[name])) if name in CHOICES else st.sampled_from([NUMBERS[name].least, NUMBERS[name].first])
+        right = (
+            st.sampled_from(list(CHOICES[name]))
+            if name in CHOICES
+            else st.sampled_from([NUMBERS[name].least, NUMBERS[name].first])
+        )
         table[name] = draw(odd_values(1) if draw(st.integers(0, 5)) == 0 else right)
     if draw(st.integers(0, 7)) == 0:
         table[draw(WORDS)] = draw(odd_values(1))
@@ -76,7 +99,9 @@ def requests(draw: st.DrawFn) -> Asked:
     value = draw({"/api/theory": settings(), "/api/jobs": orders()}.get(path, st.fixed_dictionaries({"value": odd_values(1)})))
     body = json_bytes(value)
     if draw(st.integers(0, 4)) == 0:
-        odd = odd_values().map(json_bytes) | st.sampled_from([nested("[", "]", 8000).encode(), b"\xff", b"1" * 5000, b"1e999", b"a" * 17_000])
+        odd = odd_values().map(json_bytes) | st.sampled_from(
+            [nested("[", "]", 8000).encode(), b"\xff", b"1" * 5000, b"1e999", b"a" * 17_000]
+        )
         body = draw(damaged(body) | odd)
     headers = {"x-fathometer-visitor": VISITOR}
     if draw(st.integers(0, 4)) == 0:

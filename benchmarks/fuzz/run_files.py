@@ -23,9 +23,39 @@ KEYS: dict[str, dict[str, str]] = {  # of each section, with a value that is rig
     "": {"seed": "3", "folder": '"here"', "device": '"cpu"'},
 }
 # As a file has them: of the right kind, of the wrong one, and of none.
-LITERALS = ["1", "2", "3", "8", "0", "-1", "0.5", "1e-3", "nan", "inf", "-inf", "1e400", "true", "false", '""', '"off"', '"3"', "[]"]
+LITERALS = [
+    "1",
+    "2",
+    "3",
+    "8",
+    "0",
+    "-1",
+    "0.5",
+    "1e-3",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "true",
+    "false",
+    '""',
+    '"off"',
+    '"3"',
+    "[]",
+]
 LITERALS += ["[1, 2]", '["a"]', "{a = 1}", "2026-01-01", "1_000", "0x10", "1" + "0" * 400, "9" * 5000, "9223372036854775808", "٣"]
-LITERALS += ['"\\u0000"', '"~nobody/x"', '"../x"', '"\\u001b[31m"', '"class"', '"value"', '"word"', '"flat"', '"adam"', '"cosine"']
+LITERALS += [
+    '"\\u0000"',
+    '"~nobody/x"',
+    '"../x"',
+    '"\\u001b[31m"',
+    '"class"',
+    '"value"',
+    '"word"',
+    '"flat"',
+    '"adam"',
+    '"cosine"',
+]
 LITERALS += ['"words.txt"', '"block"', '"float16"', '"auto"', '"cpu"', '"cuda"', '"meta"', '"cpu:99999999999"', "1000000000000"]
 LITERALS += [f'"{"n" * 300}"', f'"{"e" * 300}/x"', '"economy"', '"standard"', '["exploding_gradient"]', '"*"']
 RIGHT = "[network]\npreset = 'mlp-5'\n[data]\nname = '{data}'\n{options}[training]\nsteps = 2\n"
@@ -67,7 +97,9 @@ def runs(draw: st.DrawFn) -> tuple[str, tuple[str, ...]]:
     if draw(st.booleans()):
         text = draw(lines("", data)) + "\n" + text
     if not draw(st.integers(0, 11)):
-        text = draw(st.sampled_from([nested("[", "]", 9000), "[network", text[: len(text) // 2], text + text, "network = 3", "\x00", ""]))
+        text = draw(
+            st.sampled_from([nested("[", "]", 9000), "[network", text[: len(text) // 2], text + text, "network = 3", "\x00", ""])
+        )
     changed = draw(st.lists(sections | st.just(""), max_size=2))
     return text, tuple(draw(change(section, data)) for section in changed)
 
@@ -109,7 +141,9 @@ def check_accepted(run: RunFile, folder: Path) -> None:
     again = read_run(folder / "again.toml")
     for part in ("network", "asked", "folder", "device", "watch"):
         assert getattr(again, part) == getattr(run, part), f"`{part}` was {getattr(run, part)!r} and is {getattr(again, part)!r}"
-    assert {name: as_list(value) for name, value in again.data.items()} == {name: as_list(value) for name, value in run.data.items()}
+    assert {name: as_list(value) for name, value in again.data.items()} == {
+        name: as_list(value) for name, value in run.data.items()
+    }
     assert again.source.facts["sha256"] == run.source.facts["sha256"]
 
 

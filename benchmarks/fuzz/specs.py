@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz.kind import Kind, answer, is_count, is_number
 from benchmarks.fuzz.values import NUMBERS, UNPRINTABLE, WORDS, nested, odd_values
-from fathometer.activations import ACTIVATIONS
-from fathometer.parametrizations import PARAMETRIZATIONS
-from fathometer.spec import FAMILIES, PRESETS, RESIDUAL_KINDS, Spec, load_spec, preset, spec_from_dict, spec_to_dict, spec_to_toml
+from fathometer.spec import FAMILIES, PRESETS, Spec, load_spec, preset, spec_from_dict, spec_to_dict, spec_to_toml
 from fathometer.spec.changes import OFF
 from fathometer.spec.families import family_of, field_types
 
@@ -20,7 +18,23 @@ RIGHT: dict[type, tuple[Any, ...]] = {
     int: (1, 2, 3, 8, 20, 64),
     float: (0.5, 1, 2.0),
     bool: (True, False),
-    str: ("relu", "gelu", "he", "lecun", "mup", "none", "plain", "pre-norm", "layer", "rms", "batch", "cifar", "basic", "A", "rope"),
+    str: (
+        "relu",
+        "gelu",
+        "he",
+        "lecun",
+        "mup",
+        "none",
+        "plain",
+        "pre-norm",
+        "layer",
+        "rms",
+        "batch",
+        "cifar",
+        "basic",
+        "A",
+        "rope",
+    ),
     tuple: ([3, 3, 3], [2, 2, 2, 2], (1, 1, 1)),
 }
 SHORT = ["mlp-5", "he-50", "resnet-20", "gpt2", "gpt3-175b", "llama3-8b"]

@@ -10,7 +10,23 @@ REALS = (0.0, -0.0, 0.5, 1e-320, 1e308, -1e308, float("nan"), float("inf"), floa
 NUMBERS = st.sampled_from((0, -1, 1, 2, 3, *LARGE, *REALS))
 UNPRINTABLE = st.just(5000).map(lambda digits: 16**digits)  # Python writes no number of over 4,300 digits
 PLAIN = "0 3 -1 1e3 nan inf NaN Infinity 'NaN' true off none None null auto {} [] __class__ %s%n $(id) `id` [bold] ../../x ~ ~nobody/x"
-STRANGE = ("", " ", "٣", "３", "½", "\ud800", "\udcff", "\x00", "a\x00b", "\n", "a\nb", "\x1b[31m", "\u202e", "é" * 300, "a" * 5000)
+STRANGE = (
+    "",
+    " ",
+    "٣",
+    "３",
+    "½",
+    "\ud800",
+    "\udcff",
+    "\x00",
+    "a\x00b",
+    "\n",
+    "a\nb",
+    "\x1b[31m",
+    "\u202e",
+    "é" * 300,
+    "a" * 5000,
+)
 WORDS = st.sampled_from((*PLAIN.split(), *STRANGE))
 
 

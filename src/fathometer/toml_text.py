@@ -42,6 +42,7 @@ def value(given: Any) -> str:
 def load(text: str) -> dict[str, Any]:
     """Return the table of a TOML text; raise `ValueError` for any other, also for one that is nested too deep to be read."""
     try:
+        text.encode()  # half a character is none, and could not be written again
         return tomllib.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None

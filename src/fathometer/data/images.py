@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fathometer.data.dataset import Samples, content_hash, in_two_parts
 from fathometer.errors import DataError, shown
+from fathometer.files import expanded, is_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +30,7 @@ def images(path: str | Path, *, size: int | tuple[int, int] | None = None, seed:
     over the training images. `seed` decides which fifth of each class is held out. All images are kept in memory, a byte
     a pixel. Raises `DataError`, naming the file, for what cannot be read or does not fit.
     """
-    folder, shape = Path(path).expanduser(), _shape(size)
+    folder, shape = expanded(path), _shape(size)
     files = _files_by_class(folder)
     pixels, targets = _read_all(files, shape)
     train = _chosen(targets, seed)
@@ -70,7 +71,7 @@ def _files_by_class(folder: Path) -> Mapping[str, Sequence[Path]]:
     # Imported here, as everywhere in this file: only a folder of images needs it.
     from PIL import Image
 
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(
             f'There is no folder "{folder}"', "Images come from a folder with one sub-folder per class", "Check path="
         )

@@ -18,7 +18,7 @@ from fathometer.contract import (
     tensors_in,
     unwrapped,
 )
-from fathometer.errors import BatchError, SpecError, kind_of, shown
+from fathometer.errors import BatchError, kind_of, shown
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,6 @@ def make_case(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None,
     if case.num_samples < 1:
         raise BatchError("The batch holds no samples", "At least one is needed, 16 or more are better", "Pass a larger batch")
     return case
-
-
-def check_seed(seed: int) -> None:
-    """Raise `SpecError` unless every generator takes this seed."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise SpecError(f"`seed` is {shown(seed)}", "It must be a whole number from 0 to 2**32 - 1", "Try seed = 0")
 
 
 def iter_tensors(case: Case) -> Iterator[tuple[str, Tensor]]:

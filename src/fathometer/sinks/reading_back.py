@@ -7,6 +7,7 @@ from typing import Any
 
 from fathometer import json_text
 from fathometer.errors import RecordError
+from fathometer.files import is_file, is_folder
 from fathometer.records import check_schema
 from fathometer.sinks.json_lines import NAME, SCHEMA
 from fathometer.sinks.rows import is_row
@@ -43,10 +44,10 @@ def read_run_record(path: str | Path) -> RunRecord:
     Of a folder that `fathometer train` has written the log alone will do. Lines that were cut short are passed over.
     """
     folder = Path(path)
-    watched, log = (folder / NAME, folder / LOG) if folder.is_dir() else (folder, None)
-    if watched.exists():
+    watched, log = (folder / NAME, folder / LOG) if is_folder(folder) else (folder, None)
+    if is_file(watched):
         return _watched(*_lines(watched), watched)
-    if log is not None and log.exists():
+    if log is not None and is_file(log):
         rows, cut = _lines(log)
         losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and row.get("step") is not None]
         return RunRecord({"schema": SCHEMA}, losses=losses, cut_short=cut)

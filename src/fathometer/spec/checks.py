@@ -39,6 +39,12 @@ def check_positive(name: str, value: object, nearest: float, *, optional: bool =
         raise SpecError(f"`{name}` is {shown(value)}", "It must be a finite number above 0", f"Try {name} = {nearest}")
 
 
+def check_seed(seed: object) -> None:
+    """Raise `SpecError` unless every generator takes this seed: torch's, numpy's and Python's."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise SpecError(f"`seed` is {shown(seed)}", "It must be a whole number from 0 to 2**32 - 1", "Try seed = 0")
+
+
 def check_flag(name: str, value: object) -> None:
     """Raise `SpecError` unless the value is True or False."""
     if not isinstance(value, bool):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.case import Case, check_seed, make_case
+from fathometer.diagnosis.case import Case, make_case
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate
@@ -20,6 +20,7 @@ from fathometer.errors import ModelError, SpecError, shown
 from fathometer.implicit import session_of
 from fathometer.instruments.depth_points import Layers
 from fathometer.spec import Mlp, Spec, Transformer, preset
+from fathometer.spec.checks import check_seed
 from fathometer.theory import forecast
 
 Method = Literal["sampled", "streamed"]
@@ -71,7 +72,12 @@ def preflight_full_size(
     if progress is not None:
         progress(str(cost), 0, 1)
     session = session_of(found.model)
-    assert session is not None
+    if session is None:
+        raise ModelError(
+            f"{found.name} has no matrix of 65,536 entries or more",
+            "At full size only large matrices are left out",
+            "Leave --full-size out: it fits into memory",
+        )
     session.is_streamed = method == "streamed"
     examination = examine_unmade(case, layers=layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)

@@ -1,0 +1,79 @@
+"""The long fuzz: kinds in turn, seeds kept, until the time is up."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from benchmarks.fuzz.catalogue import KINDS
+from benchmarks.fuzz.hunt import Found, Slice, hunt
+from fathometer import json_text
+
+Row = dict[str, Any]
+KEPT = Path("build") / "fuzz" / "seeds.jsonl"  # a line for each slice: its kind, its seed, and what was found
+MINUTES = 60.0
+PRIME = 1_000_003  # sets the seeds of neighbouring rounds apart
+
+
+def fuzz() -> list[Row]:
+    """Return one row for each kind after an hour of fuzzing from the seed of today."""
+    return fuzz_for(MINUTES, today())
+
+
+def today() -> int:
+    """Return a seed that is another one every day."""
+    return int(datetime.now(UTC).strftime("%Y%m%d"))
+
+
+def fuzz_for(minutes: float, seed: int, names: Iterable[str] = (), kept: Path = KEPT) -> list[Row]:
+    """Fuzz the named kinds (all, if none is named) in turn for so many minutes of processor time, and return a row for each.
+
+    Each slice draws `examples` inputs from a seed of its own, which is written down before it begins: a slice that ends the
+    process can be had again.
+    """
+    chosen = [KINDS[name] for name in names] or list(KINDS.values())
+    slices, begin, turn = list[Slice](), process_time(), 0
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    while process_time() - begin < 60 * minutes:
+        kind, number = chosen[turn % len(chosen)], seed * PRIME + turn // len(chosen)
+        _write(kept, {"kind": kind.name, "seed": number, "state": "begun"})
+        slices.append(hunt(kind, number))
+        _keep(kept, slices[-1])
+        turn += 1
+    return [_row([one for one in slices if one.kind == kind.name], seed) for kind in chosen]
+
+
+def replay(name: str, number: int) -> Slice:
+    """Draw again what one seed draws of a kind."""
+    return hunt(KINDS[name], number)
+
+
+def _row(slices: list[Slice], seed: int) -> Row:
+    found = {one.where: one for slice in slices for one in slice.found}
+    return {
+        "kind": slices[0].kind if slices else "-",
+        "examples": sum(one.examples for one in slices),
+        "accepted": sum(one.accepted for one in slices),
+        "failures": len(found),
+        "seconds": round(sum(one.seconds for one in slices), 1),
+        "seed": seed,
+    }
+
+
+def _keep(kept: Path, slice: Slice) -> None:
+    facts = {"kind": slice.kind, "seed": slice.seed, "state": "done", "examples": slice.examples, "seconds": slice.seconds}
+    _write(kept, {**facts, "found": [vars(one) for one in slice.found]})
+    for one in slice.found:
+        print(found_text(one), flush=True)
+
+
+def found_text(found: Found) -> str:
+    """Return what was found, and how to have it again."""
+    again = f"python -m benchmarks.fuzz --replay {found.seed} --kinds '{found.kind}'"
+    return f"{found.kind}: {found.where}: {found.what}\n  {found.example}\n  Again: {again}"
+
+
+def _write(kept: Path, row: Row) -> None:
+    with kept.open("a", encoding="utf-8") as file:
+        file.write(json_text.dump(row, indent=None) + "\n")
