@@ -272,4 +272,15 @@ def check_command(arguments: tuple[str, ...]) -> bool:
     return False
 
 
-KINDS = (Kind("command", commands(), check_command, 40, 12),)
+PINNED = (
+    ("preflight", "net.toml", "--full-size"),  # an assertion of ours, of a network too small for it
+    ("mend", "net.py:target", "--seed", "-1", "--steps", "1"),
+    ("look", "net.toml", "--seed", str(2**64)),
+    ("demo", "--seed", "-1"),
+    ("plan", "--flops", "1e18", "--spec", "9" * 400),  # a name that no file can have
+    ("preflight", f"{'n' * 300}.py:target"),
+    ("preflight", "net.py:target", "--html", "page\x00.html"),
+    ("train", "run.toml", "--set", "training.steps=3\nx=1"),
+    ("plan", "--flops", "1e18", "--set", "context=64\nvocabulary=3"),
+)
+KINDS = (Kind("command", commands(), check_command, 40, 12, PINNED),)

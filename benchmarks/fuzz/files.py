@@ -115,5 +115,5 @@ def check_data(make: Callable[[], Any]) -> bool:
 
 KINDS = (
     Kind("text file", texts(), check_text, 60, 15),
-    Kind("image file", folders(), check_images, 60, 15),
+    Kind("image file", folders(), check_images, 60, 15, (([], 10**400, 0), ([], 10**12, 0), ([], None, -1), ([], None, 2**64))),
 )

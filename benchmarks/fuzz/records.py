@@ -114,8 +114,30 @@ def check_log(given: tuple[str, bytes]) -> bool:
     return record is not None
 
 
+def with_part(name: str, value: Any) -> dict[str, Any]:
+    """Return the table of a whole record with one part that is another."""
+    return {**WHOLE, name: value}
+
+
+def with_row(**changes: Any) -> tuple[str, bytes]:
+    """Return a run's log whose measured step is another."""
+    return "watch.jsonl", b"".join(json_bytes(row) + b"\n" for row in (BEGIN, {**_row(1), **changes}, ALERT))
+
+
+PINNED_RECORDS = (
+    with_part("asked", {"a\nb": 1}),
+    with_part("asked", {"seed": 2**64}),
+    with_part("status", "odd"),
+    with_part("losses", [True, "a"]),
+    with_part("stopped_at", True),
+    with_part("seconds", float("nan")),
+    with_part("held_out_loss", "0.3"),
+    with_part("stopped_in", "NaN"),  # came back as a number
+    with_part("machine", {"python": 3}),
+    with_part("network", []),
+)
 KINDS = (
-    Kind("record", tables(), check_table, 200, 60),
-    Kind("record's JSON", TEXTS, check_text, 150, 40),
-    Kind("run's log", logs(), check_log, 60, 12),
+    Kind("record", tables(), check_table, 200, 60, PINNED_RECORDS),
+    Kind("record's JSON", TEXTS, check_text, 150, 40, (nested("[", "]", 9000), nested('{"a":', "}", 9000))),
+    Kind("run's log", logs(), check_log, 60, 12, (with_row(step=None), with_row(step=[]), with_row(points=3), with_row(losses=[3]))),
 )

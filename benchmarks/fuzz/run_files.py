@@ -152,4 +152,16 @@ def as_list(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-KINDS = (Kind("run file", runs(), check_run, 60, 12),)
+DIGITS = RIGHT.format(data="digits", options="")
+PINNED = (
+    (DIGITS, ("watch.every=1\udcff",)),  # half a character: accepted, and could not be written
+    (DIGITS, ("training.steps=3\nx=1",)),  # the second line was left out in silence
+    (f"seed = {2**64}\n{DIGITS}", ()),  # accepted, and no generator takes it
+    (DIGITS.replace("steps = 2", "learning_rate = 1" + "0" * 400), ()),
+    (RIGHT.format(data="digits", options="seed = -1\n"), ()),
+    (RIGHT.format(data="text", options="path = '~nobody/x'\n"), ()),
+    (RIGHT.format(data="images", options='path = "a\\u0000"\n'), ()),
+    (RIGHT.format(data="text", options=f"path = '{'n' * 300}'\n"), ()),
+    (nested("[", "]", 9000), ()),
+)
+KINDS = (Kind("run file", runs(), check_run, 60, 12, PINNED),)

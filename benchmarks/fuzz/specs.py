@@ -159,8 +159,24 @@ def check_file(content: bytes) -> bool:
     return spec is not None
 
 
+PINNED_TABLES = (
+    {"family": "mlp", "\n": 1},  # an error of two lines
+    {"family": 16**5000},  # a number that cannot be printed
+    {"family": "mlp", "width": 16**5000},
+    {"family": "mlp", "width": 10**400},  # accepted, and no machine could hold a layer of it
+    {"family": "mlp", "gain": 10**400},  # accepted as finite, and no float
+    {"family": "transformer", "rope_base": 10**400},
+    {"preset": 3},
+    {"preset": "gpt2", "width": 10**400},  # too large to keep its proportions
+)
+PINNED_NAMES = (
+    "mlp-5activation=\n",
+    "mlp-5@depth=\u0663",  # an Arabic digit, which Python reads
+    "resnet-20@stages=\u0663-3-3",
+    "mlp-5@depth=3,depth=4",  # the last one won
+)
 KINDS = (
-    Kind("spec table", tables(), check_table, 200, 60),
-    Kind("preset name", names(), check_name, 200, 60),
-    Kind("spec file", TEXTS, check_file, 100, 25),
+    Kind("spec table", tables(), check_table, 200, 60, PINNED_TABLES),
+    Kind("preset name", names(), check_name, 200, 60, PINNED_NAMES),
+    Kind("spec file", TEXTS, check_file, 100, 25, (f"width = {nested('[', ']', 9000)}".encode(), b"width = 0x" + b"f" * 5000)),
 )

@@ -157,4 +157,6 @@ def check_file(content: bytes) -> bool:
     return check is not None
 
 
-KINDS = (Kind("Python file", files(), check_file, 40, 12),)
+SILENT = b"def target(): raise type('E', (Exception,), {'__str__': lambda s: 1 / 0})()"
+SPARSE = f"{HEAD}def target():\n    return nn.Linear(3, 2), (x.to_sparse(), y)\n".encode()
+KINDS = (Kind("Python file", files(), check_file, 40, 12, (SILENT, SPARSE)),)

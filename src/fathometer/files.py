@@ -35,6 +35,8 @@ def expanded(path: str | Path) -> Path:
 def check_path(path: str | Path) -> Path:
     """Return the path; raise `TargetError` if no file can be written there."""
     path = Path(path)
+    if "\x00" in str(path) or not _is_text(str(path)):
+        raise _unwritable(path, "no file can have such a name")
     if is_folder(path):
         raise _unwritable(path, "it is a folder")
     if not is_folder(path.parent):
@@ -60,6 +62,15 @@ def write(path: str | Path, content: str | bytes) -> Path:
         beside.unlink(missing_ok=True)
         raise _unwritable(path, reason(problem)) from None
     return path
+
+
+def _is_text(name: str) -> bool:
+    """Return whether the system's encoding has every letter of a name."""
+    try:
+        os.fsencode(name)
+    except ValueError:
+        return False
+    return True
 
 
 def reason(problem: BaseException) -> str:

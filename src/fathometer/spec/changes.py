@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fathometer.errors import SpecError
-from fathometer.spec.checks import largest_divisor
+from fathometer.spec.checks import MOST, largest_divisor
 from fathometer.spec.families import Spec, check_fields, family_of, field_types
 from fathometer.spec.transformer import Transformer
 
@@ -26,7 +26,7 @@ def change(spec: Spec, changes: Mapping[str, Any]) -> Spec:
     types = field_types(family)
     cleaned = {name: plain_value(value, *types[name]) for name, value in changes.items()}
     width = cleaned.get("width")
-    if isinstance(spec, Transformer) and type(width) is int and 0 < width != spec.width:
+    if isinstance(spec, Transformer) and type(width) is int and 0 < width <= MOST and width != spec.width:
         cleaned = {**_proportions(spec, width, cleaned), **cleaned}
     return replace(spec, **cleaned)
 
