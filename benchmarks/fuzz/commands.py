@@ -22,93 +22,47 @@ from fathometer.cli import main
 
 CODES = {0, 1, 2, 3, 130}
 SENTENCE_END = re.compile(r"[.?!:](\s|$)")
-ODD = (
-    "",
-    " ",
-    "0",
-    "-1",
-    "1",
-    "2",
-    "0.5",
-    "nan",
-    "inf",
-    "-inf",
-    "1e400",
-    "9" * 400,
-    "9" * 5000,
-    "٣",
-    "true",
-    "None",
-    "off",
-    "\udcff",
-    "a\x00b",
-)
-ODD += (
-    "none",
-    "no/such/file",
-    "~nobody/x",
-    "/",
-    ".",
-    "..",
-    "é" * 300,
-    "a" * 5000,
-    "\n",
-    "[bold]",
-    "{}",
-    "[]",
-    "--",
-    "-",
-    "-x",
-    "--json",
-    "x=y",
-    "a.bmp",
-)
+WORDS = "0 -1 1 2 0.5 nan inf -inf 1e400 true None off none no/such/file ~nobody/x / . .. [bold] {} [] -- - -x --json x=y a.bmp"
+ODD = (*WORDS.split(), "", " ", "\n", "٣", "\udcff", "a\x00b", "é" * 300, "a" * 5000, "9" * 400, "9" * 5000)
 NUMBERS = (
-    "0",
-    "-1",
-    "1",
-    "3",
-    "4294967295",
-    "4294967296",
-    "9223372036854775808",
-    "1e3",
-    "0.5",
-    "nan",
-    "inf",
-    "1e-300",
-    "1e300",
-    "٣",
+    *["0", "-1", "1", "3", "4294967295", "4294967296", "9223372036854775808", "1e3", "0.5", "nan", "inf", "1e-300", "1e300", "٣"],
     "9" * 5000,
 )
-TARGETS = ("mlp-5@depth=2,width=8", "gpt2@depth=1,width=16,vocabulary=40,context=8", "resnet-20@depth=8,width=2", "net.py:target")
-TARGETS += (
-    "net.toml",
-    "net.py:nothing",
-    "net.py",
-    "broken.py:target",
-    "none.toml",
-    "mlp-5@",
-    "mlp-5@width=0",
-    "hf:here",
-    "hf:",
-    "hf:/",
-    ":",
-    "@",
+TARGETS = (
+    "mlp-5@depth=2,width=8",
+    "gpt2@depth=1,width=16,vocabulary=40,context=8",
+    "resnet-20@depth=8,width=2",
+    *[
+        "net.py:target",
+        "net.toml",
+        "net.py:nothing",
+        "net.py",
+        "broken.py:target",
+        "none.toml",
+        "mlp-5@",
+        "mlp-5@width=0",
+        "hf:here",
+        "hf:",
+        "hf:/",
+        ":",
+        "@",
+    ],
 )
 PAGES = (
-    "page.html",
-    "none/page.html",
-    ".",
+    *["page.html", "none/page.html", ".", "a.png", "a.svg", "a.bmp", "�.html", "run.toml/x.html"],
     "",
-    "a.png",
-    "a.svg",
-    "a.bmp",
     "x" * 300,
     "page\x00.html",
-    "\udcff.html",
-    "run.toml/x.html",
 )
-NET = "import torch\nfrom torch import nn\ndef target():\n    torch.manual_seed(0)\n    return nn.Linear(3, 2), (torch.randn(9, 3), torch.arange(9) % 2)\n"
+NET = """
+import torch
+from torch import nn
+
+
+def target():
+    torch.manual_seed(0)
+    return nn.Linear(3, 2), (torch.randn(9, 3), torch.arange(9) % 2)
+"""
 
 
 @dataclass(frozen=True)
@@ -120,68 +74,33 @@ class Option:
     flag: bool = False
 
 
-JSON, SEED = Option("--json", flag=True), Option("--seed", ("0", "7"))
-HTML, FIGURE = Option("--html", PAGES[:1]), Option("--figure", ("a.svg",))
+def options(text: str) -> tuple[Option, ...]:
+    """Return options from words like "--json --seed=0|7": a flag, and an option with two values that are right."""
+    parts = [word.partition("=") for word in text.split()]
+    return tuple(Option(name, tuple(right.split("|")), not right) for name, _, right in parts)
+
+
+HTML, FIGURE = "--html", "--figure"
+PICTURES = f"--json --seed=0|7 {HTML}=page.html {FIGURE}=a.svg"
+ON_NETWORKS = "--layers=*|blocks.0 --ignore=initial_loss --tokens=4 --fail-on=never --look=quick --method=sampled --full-size"
+BUDGETS = "--flops=1e18|1e24 --hours=2 --chips=3 --chip=a100 --tokens=1e9 --law=hoffmann2022 --shape=nanochat --spec=p.toml"
 # For each command: the first argument, options, and what is always given so that it ends soon.
 COMMANDS: dict[str, tuple[tuple[str, ...], tuple[Option, ...], tuple[str, ...]]] = {
-    "preflight": (
-        TARGETS,
-        (
-            JSON,
-            SEED,
-            HTML,
-            FIGURE,
-            Option("--layers", ("*", "blocks.0")),
-            Option("--ignore", ("initial_loss",)),
-            Option("--tokens", ("4",)),
-        )
-        + (
-            Option("--fail-on", ("never",)),
-            Option("--look", ("quick",)),
-            Option("--method", ("sampled",)),
-            Option("--full-size", flag=True),
-        ),
-        (),
-    ),
-    "mend": (TARGETS[3:], (JSON, SEED, HTML, Option("--code", ("fix.py",))), ("--steps", "1")),
-    "train": (("run.toml", "net.toml", "none.toml"), (JSON, Option("--set", ("seed=3",)), Option("--resume", ("latest",))), ()),
-    "follow": (
-        ("run", "run/watch.jsonl", "none", "."),
-        (JSON, Option("--column", ("signal",)), Option("--seconds", ("1",))),
-        ("--once",),
-    ),
+    "preflight": (TARGETS, options(f"{PICTURES} {ON_NETWORKS}"), ()),
+    "mend": (TARGETS[3:], options(f"--json --seed=0|7 {HTML}=page.html --code=fix.py"), ("--steps", "1")),
+    "train": (("run.toml", "net.toml", "none.toml"), options("--json --set=seed=3 --resume=latest"), ()),
+    "follow": (("run", "run/watch.jsonl", "none", "."), options("--json --column=signal --seconds=1"), ("--once",)),
     "study": (
         ("power-of-depth", "clipping", "none"),
-        (JSON, HTML, Option("--set", ("folds=[1, 2]",))),
+        options(f"--json {HTML}=page.html --set=folds=[1,2]"),
         ("--set", "tasks=[]", "--set", "seeds=[0]"),
     ),
-    "look": (
-        TARGETS,
-        (JSON, SEED, HTML, FIGURE, Option("--layers", ("*",)), Option("--probe", ("ridge",)), Option("--steps", ("1",))),
-        (),
-    ),
-    "plan": (
-        ("",),
-        (
-            JSON,
-            Option("--flops", ("1e18", "1e24")),
-            Option("--hours", ("2",)),
-            Option("--chips", ("3",)),
-            Option("--chip", ("a100",)),
-        )
-        + (
-            Option("--tokens", ("1e9",)),
-            Option("--law", ("hoffmann2022",)),
-            Option("--shape", ("nanochat",)),
-            Option("--spec", ("p.toml",)),
-        )
-        + (Option("--utilisation", ("0.3",)), Option("--set", ("context=64", "vocabulary=100"))),
-        (),
-    ),
-    "presets": (("",), (JSON,), ()),
-    "demo": (("",), (SEED, FIGURE), ("--out", "none/page.html")),
-    "lab": (("",), (Option("--open", flag=True),), ("--port", "-1")),
-    "nothing": (ODD, (JSON,), ()),
+    "look": (TARGETS, options(f"{PICTURES} --layers=* --probe=ridge --steps=1"), ()),
+    "plan": (("",), options(f"--json {BUDGETS} --utilisation=0.3 --set=context=64|vocabulary=100"), ()),
+    "presets": (("",), options("--json"), ()),
+    "demo": (("",), options("--seed=0|7 --figure=a.svg"), ("--out", "none/page.html")),
+    "lab": (("",), options("--open"), ("--port", "-1")),
+    "nothing": (ODD, options("--json"), ()),
 }
 
 
@@ -189,12 +108,12 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[Option, ...], tuple[str, ...]]]
 def commands(draw: st.DrawFn) -> tuple[str, ...]:
     """Draw the arguments of a command: about two thirds of them are right."""
     name = draw(st.sampled_from(sorted({*COMMANDS} - {"nothing"})) if draw(st.integers(0, 29)) else st.just("nothing"))
-    first, options, always = COMMANDS[name]
+    first, known, always = COMMANDS[name]
     given = [name, draw(st.sampled_from(first) if draw(st.integers(0, 9)) else st.sampled_from((*ODD, *first)))]
-    for option in draw(st.lists(st.sampled_from(options), max_size=3, unique=True)):
+    for option in draw(st.lists(st.sampled_from(known), max_size=3, unique=True)):
         given.append(option.name)
         if not option.flag:
-            odd = NUMBERS if option.right[0][0].isdigit() else PAGES if option in (HTML, FIGURE) else ODD
+            odd = NUMBERS if option.right[0][0].isdigit() else PAGES if option.name in (HTML, FIGURE) else ODD
             value = draw(st.sampled_from(option.right) if draw(st.integers(0, 2)) else st.sampled_from(odd))
             given.append(f"{value}={draw(st.sampled_from(ODD))}" if option.name == "--set" and "=" not in value else value)
     if not draw(st.integers(0, 19)):

@@ -101,7 +101,7 @@ def check_data(make: Callable[[], Any]) -> bool:
     if data is None:
         return False
     inputs, targets = next(iter(data.batches(4)))
-    rest = [pair for pair in data.held_out(4)]
+    rest = list(data.held_out(4))
     for one, other in [(inputs, targets), *rest]:
         assert bool(one.isfinite().all())
         if "vocabulary" in data.facts:

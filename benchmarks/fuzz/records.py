@@ -136,8 +136,9 @@ PINNED_RECORDS = (
     with_part("machine", {"python": 3}),
     with_part("network", []),
 )
+PINNED_LOGS = (with_row(step=None), with_row(step=[]), with_row(points=3), with_row(losses=[3]))
 KINDS = (
     Kind("record", tables(), check_table, 200, 60, PINNED_RECORDS),
     Kind("record's JSON", TEXTS, check_text, 150, 40, (nested("[", "]", 9000), nested('{"a":', "}", 9000))),
-    Kind("run's log", logs(), check_log, 60, 12, (with_row(step=None), with_row(step=[]), with_row(points=3), with_row(losses=[3]))),
+    Kind("run's log", logs(), check_log, 60, 12, PINNED_LOGS),
 )

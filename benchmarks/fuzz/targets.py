@@ -9,9 +9,22 @@ from hypothesis import strategies as st
 from benchmarks.fuzz.kind import Kind, answer
 from fathometer.diagnosis import load_target, preflight
 
-HEAD = "import sys, torch\nfrom torch import nn\nx, y = torch.randn(8, 3), torch.randint(0, 2, (8,))\n"
-HEAD += "class Odd(nn.Module):\n    def __init__(self, answer):\n        super().__init__()\n        self.net, self.answer = nn.Linear(3, 2), answer\n"
-HEAD += "    def forward(self, x): return self.answer(self.net(x))\n"
+HEAD = """
+import sys, torch
+from torch import nn
+x, y = torch.randn(8, 3), torch.randint(0, 2, (8,))
+
+
+class Odd(nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.net, self.answer = nn.Linear(3, 2), answer
+
+    def forward(self, x):
+        return self.answer(self.net(x))
+
+
+"""
 MODELS = [
     "nn.Linear(3, 2)",
     "nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))",

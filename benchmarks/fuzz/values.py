@@ -9,7 +9,7 @@ LARGE = (10**12, 10**400, -(10**400), 2**31, 2**32, 2**63, 2**64, -(2**63))
 REALS = (0.0, -0.0, 0.5, 1e-320, 1e308, -1e308, float("nan"), float("inf"), float("-inf"))
 NUMBERS = st.sampled_from((0, -1, 1, 2, 3, *LARGE, *REALS))
 UNPRINTABLE = st.just(5000).map(lambda digits: 16**digits)  # Python writes no number of over 4,300 digits
-PLAIN = "0 3 -1 1e3 nan inf NaN Infinity 'NaN' true off none None null auto {} [] __class__ %s%n $(id) `id` [bold] ../../x ~ ~nobody/x"
+PLAIN = "0 3 -1 1e3 nan inf NaN Infinity 'NaN' true off none None null auto {} [] __class__ %s%n $(id) [bold] ../../x ~ ~nobody/x"
 STRANGE = (
     "",
     " ",

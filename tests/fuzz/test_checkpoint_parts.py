@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.fuzz.checkpoints import check_checkpoint, whole
 from safetensors.torch import load, save
 
-from benchmarks.fuzz.checkpoints import check_checkpoint, whole
 from fathometer.training.checkpoint import FACTS, TRAINING, WEIGHTS
 
 Spoil = Callable[[dict[str, Any]], object]

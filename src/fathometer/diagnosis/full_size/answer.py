@@ -67,10 +67,6 @@ def preflight_full_size(
     ignored = known_causes(ignore)
     found = target if isinstance(target, Unmade) else unmade_of(target, batch, tokens=tokens, seed=seed)
     case = make_case(found.model, found.batch, None, seed)
-    cost = estimate(found.model, _vectors(case, found.patches))
-    check_room(cost)
-    if progress is not None:
-        progress(str(cost), 0, 1)
     session = session_of(found.model)
     if session is None:
         raise ModelError(
@@ -78,6 +74,10 @@ def preflight_full_size(
             "At full size only large matrices are left out",
             "Leave --full-size out: it fits into memory",
         )
+    cost = estimate(found.model, _vectors(case, found.patches))
+    check_room(cost)
+    if progress is not None:
+        progress(str(cost), 0, 1)
     session.is_streamed = method == "streamed"
     examination = examine_unmade(case, layers=layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)
