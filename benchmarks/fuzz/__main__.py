@@ -8,7 +8,7 @@ import warnings
 import torch
 
 from benchmarks.fuzz.catalogue import KINDS
-from benchmarks.fuzz.long import MINUTES, found_text, fuzz_for, replay, today
+from benchmarks.fuzz.long import MINUTES, found_text, fuzz_for, replay, rows_of, today
 
 MEMORY_BYTES = 6 * 2**30  # an input that asks for more is a finding
 
@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=today(), help="today's date if left out")
     parser.add_argument("--kinds", default="", help=f"one or several, with commas between: {', '.join(KINDS)}")
     parser.add_argument("--replay", type=int, help="draw again what this seed of build/fuzz/seeds.jsonl drew")
+    parser.add_argument("--report", action="store_true", help="fuzz nothing: the table of all that was kept")
     parser.add_argument("--write", action="store_true", help="write the results also after a shorter run")
     asked = parser.parse_args(arguments)
     names = [name for name in asked.kinds.split(",") if name]
@@ -32,11 +33,11 @@ def main(arguments: list[str]) -> int:
         found = [one for name in names or KINDS for one in replay(name, asked.replay).found]
         print("\n".join(map(found_text, found)) or "Nothing was found.")
         return 1 if found else 0
-    rows = fuzz_for(asked.minutes, asked.seed, names)
+    rows = rows_of() if asked.report else fuzz_for(asked.minutes, asked.seed, names)
     from benchmarks.__main__ import RESULTS, dump, result, table
 
     print(table(rows))
-    if asked.write or (asked.minutes >= MINUTES and not names):
+    if asked.write or (asked.minutes >= MINUTES and not names and not asked.report):
         (RESULTS / "fuzz.json").write_text(dump(result("fuzz", rows)) + "\n", encoding="utf-8")
     return 1 if any(row["failures"] for row in rows) else 0
 

@@ -33,15 +33,22 @@ def fuzz_for(minutes: float, seed: int, names: Iterable[str] = (), kept: Path = 
     process can be had again.
     """
     chosen = [KINDS[name] for name in names] or list(KINDS.values())
-    slices, begin, turn = list[Slice](), process_time(), 0
+    begin, turn = process_time(), 0
+    done = list[Row]()
     kept.parent.mkdir(parents=True, exist_ok=True)
     while process_time() - begin < 60 * minutes:
         kind, number = chosen[turn % len(chosen)], seed * PRIME + turn // len(chosen)
         _write(kept, {"kind": kind.name, "seed": number, "state": "begun"})
-        slices.append(hunt(kind, number))
-        _keep(kept, slices[-1])
+        done.append(_keep(kept, hunt(kind, number)))
         turn += 1
-    return [_row([one for one in slices if one.kind == kind.name], seed) for kind in chosen]
+    return [row_of([line for line in done if line["kind"] == kind.name], kind.name) for kind in chosen]
+
+
+def rows_of(kept: Path = KEPT) -> list[Row]:
+    """Return a row for each kind of all that was kept, also by several processes and on several days."""
+    lines = [json_text.load(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    done = [line for line in lines if line["state"] == "done"]
+    return [row_of([line for line in done if line["kind"] == name], name) for name in KINDS]
 
 
 def replay(name: str, number: int) -> Slice:
@@ -49,23 +56,24 @@ def replay(name: str, number: int) -> Slice:
     return hunt(KINDS[name], number)
 
 
-def _row(slices: list[Slice], seed: int) -> Row:
-    found = {one.where: one for slice in slices for one in slice.found}
+def row_of(lines: list[Row], name: str) -> Row:
+    """Return the row of one kind from its slices that are done."""
     return {
-        "kind": slices[0].kind if slices else "-",
-        "examples": sum(one.examples for one in slices),
-        "accepted": sum(one.accepted for one in slices),
-        "failures": len(found),
-        "seconds": round(sum(one.seconds for one in slices), 1),
-        "seed": seed,
+        "kind": name,
+        "examples": sum(line["examples"] for line in lines),
+        "accepted": sum(line["accepted"] for line in lines),
+        "failures": len({found["where"] for line in lines for found in line["found"]}),
+        "seconds": round(sum(line["seconds"] for line in lines), 1),
+        "seeds": len({line["seed"] for line in lines}),
     }
 
 
-def _keep(kept: Path, slice: Slice) -> None:
-    facts = {"kind": slice.kind, "seed": slice.seed, "state": "done", "examples": slice.examples, "seconds": slice.seconds}
-    _write(kept, {**facts, "found": [vars(one) for one in slice.found]})
+def _keep(kept: Path, slice: Slice) -> Row:
+    row = {**vars(slice), "state": "done", "found": [vars(one) for one in slice.found]}
+    _write(kept, row)
     for one in slice.found:
         print(found_text(one), flush=True)
+    return row
 
 
 def found_text(found: Found) -> str:

@@ -116,7 +116,12 @@ DATA_ERRORS: dict[str, Case] = {
     "a folder without classes": lambda folder: find_dataset("images", path=str(folder)),
     "images of no pixels": lambda folder: find_dataset("images", path=str(folder), size=0),
 }
-FAMILIES = {"spec_errors": SPEC_ERRORS, "target_errors": TARGET_ERRORS, "record_errors": RECORD_ERRORS, "data_errors": DATA_ERRORS}
+FAMILIES = {
+    "spec_errors": SPEC_ERRORS,
+    "target_errors": TARGET_ERRORS,
+    "record_errors": RECORD_ERRORS,
+    "data_errors": DATA_ERRORS,
+}
 
 
 def error_text(case: Case, folder: Path) -> str:
