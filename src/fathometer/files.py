@@ -35,7 +35,7 @@ def expanded(path: str | Path) -> Path:
 def check_path(path: str | Path) -> Path:
     """Return the path; raise `TargetError` if no file can be written there."""
     path = Path(path)
-    if "\x00" in str(path) or not _is_text(str(path)):
+    if "\x00" in str(path) or not _has_name(path):
         raise _unwritable(path, "no file can have such a name")
     if is_folder(path):
         raise _unwritable(path, "it is a folder")
@@ -64,10 +64,18 @@ def write(path: str | Path, content: str | bytes) -> Path:
     return path
 
 
-def _is_text(name: str) -> bool:
-    """Return whether the system's encoding has every letter of a name."""
+def is_text(text: str) -> bool:
+    """Return whether a text can be written: half a character, as a command line may hold, cannot."""
     try:
-        os.fsencode(name)
+        text.encode()
+    except ValueError:
+        return False
+    return True
+
+
+def _has_name(path: Path) -> bool:
+    try:
+        os.fsencode(path)
     except ValueError:
         return False
     return True

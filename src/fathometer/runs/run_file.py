@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from fathometer import toml_text
 from fathometer.data import Dataset, find_dataset
 from fathometer.errors import SpecError, TargetError, shown, unknown_name
+from fathometer.files import is_text
 from fathometer.records import Asked
 from fathometer.runs.folder import Resume, RunFolder, Watching
 from fathometer.runs.run import Trained, train
@@ -104,7 +105,7 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
     for change in changes:
         key, equals, text = change.partition("=")
         home, _, name = key.strip().rpartition(".")
-        if not equals or not name or (home and home not in SECTIONS):
+        if not equals or not name or (home and home not in SECTIONS) or not is_text(change):
             raise SpecError(
                 f'"{change}" changes nothing',
                 f"A change is written section.key=value, with a section of {', '.join(SECTIONS)}",
