@@ -1,4 +1,4 @@
-"""Whether the parts of a checkpoint are those of a course, before it moves."""
+"""Whether the parts of a checkpoint are those of a course."""
 
 import random
 from collections.abc import Mapping
@@ -37,6 +37,9 @@ def problem_of(
         return "`step` is not the number of losses"
     if not isinstance(seconds, float) or not isfinite(seconds) or seconds < 0:
         return "`seconds` is no time"
+    own = course.model.state_dict(keep_vars=True)
+    if any(name not in own or own[name].shape != value.shape for name, value in weights.items()):
+        return None  # of another network, which `set_weights` says by name before it changes anything
     return _of_scaler(course, facts.get("scaler")) or _of_generators(tensors, facts) or _of_optimizer(course, tensors, facts)
 
 
