@@ -145,7 +145,8 @@ class Record:
         try:
             body |= {"asked": Asked(**body["asked"]), "machine": Machine(**body["machine"]), "losses": tuple(body["losses"])}
             body |= {name: _real(body[name]) for name in _REAL if name in body}
-            record = cls(**{**body, "losses": tuple(map(_real, body["losses"]))})
+            body["losses"] = tuple(map(_real, body["losses"]))
+            record = cls(**body)
         except (KeyError, TypeError) as problem:
             raise RecordError(f"The record lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
         _check_parts(record)
