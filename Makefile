@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-all test-all-only docs smoke bench bench-gpu bench-many bench-train bench-full-size bench-watch readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs smoke bench bench-gpu bench-many bench-train bench-full-size bench-watch fuzz readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -47,6 +47,9 @@ bench-full-size: $(READY)   ## networks of up to a trillion parameters whose wei
 
 bench-gpu: $(READY)     ## what holds on a GPU, in one table; goes on where it was stopped
 	$(BIN)/python -m benchmarks gpu
+
+fuzz: $(READY)          ## an hour of bad input; build/fuzz/seeds.jsonl keeps every seed and what was found
+	$(BIN)/python -m benchmarks.fuzz --minutes $(or $(MINUTES),60)
 
 readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
 	$(BIN)/python -m tests.house.readme

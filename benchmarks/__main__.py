@@ -17,6 +17,7 @@ from benchmarks.full_size import full_size
 from benchmarks.full_size_exact import full_size_exact
 from benchmarks.full_size_steps import full_size_steps
 from benchmarks.full_size_twins import full_size_twins
+from benchmarks.fuzz.long import fuzz
 from benchmarks.gpu.table import gpu
 from benchmarks.import_time import import_time
 from benchmarks.law_fit import law_fit
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "full_size_steps": full_size_steps,
     "full_size_twins": full_size_twins,
     "gpu": gpu,
+    "fuzz": fuzz,
     "import_time": import_time,
     "law_fit": law_fit,
     "lesson": lesson,

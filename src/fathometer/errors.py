@@ -6,6 +6,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 LISTED, SHOWN = 30, 6  # a longer list of names is not listed in full
+LONGEST_VALUE, LONGEST_PART = 100, 800  # characters
 
 
 class FathometerError(ValueError):
@@ -27,8 +28,8 @@ class FathometerError(ValueError):
     """
 
     def __init__(self, given: str, expected: str, mend: str) -> None:
-        self.given, self.expected, self.mend = given, expected, mend
-        super().__init__(f"{_sentence(given)} {_sentence(expected)} {_sentence(mend)}")
+        self.given, self.expected, self.mend = map(_readable, (given, expected, mend))
+        super().__init__(f"{_sentence(self.given)} {_sentence(self.expected)} {_sentence(self.mend)}")
 
 
 class SpecError(FathometerError):
@@ -81,6 +82,19 @@ def look_up(kind: str, name: str, known: Mapping[str, Item], error: type[Fathome
     return known[name]
 
 
+def shown(value: object) -> str:
+    """Return a value as an error shows it: as Python writes it, cut where it gets long.
+
+    >>> shown(0.5), shown("x" * 200)[-3:]
+    ('0.5', 'xx…')
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of levels
+        text = f"{kind_of(value)} too large to be shown"
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
 def kind_of(value: object) -> str:
     """Return what kind of thing a value is, with its article.
 
@@ -91,6 +105,17 @@ def kind_of(value: object) -> str:
         return "None"
     name = type(value).__name__
     return f"{'an' if name[0].lower() in 'aeiou' or name == 'ndarray' else 'a'} {name}"
+
+
+def _readable(text: str) -> str:
+    """Return a text in one line, with the codes of what cannot be printed, and its middle left out where it gets long."""
+    if len(text) > LONGEST_PART:
+        text = f"{text[: LONGEST_PART // 2]} … {text[-LONGEST_PART // 2 :]}"
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def _sentence(text: str) -> str:

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 _WORDS = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
+_QUOTE = "'"  # what stands around a text that would else be read as one of these
 
 
 def dump(value: Any, indent: int | None = 2) -> str:
-    """Return strict JSON text; tuples become lists, and inf, -inf and nan become the words of `_WORDS`.
+    """Return strict JSON text; tuples become lists, and inf, -inf and nan become the words of `_WORDS`; such a word is quoted.
 
     >>> dump({"gain": float("inf")}, indent=None)
     '{"gain": "Infinity"}'
@@ -16,8 +17,11 @@ def dump(value: Any, indent: int | None = 2) -> str:
 
 
 def load(text: str) -> Any:
-    """Return what `dump` was given, with lists for tuples; raise `json.JSONDecodeError` for anything that is not JSON."""
-    return _from_words(json.loads(text))
+    """Return what `dump` was given, with lists for tuples; raise `ValueError` for anything that is not JSON."""
+    try:
+        return _from_words(json.loads(text))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def _to_words(value: Any) -> Any:
@@ -27,6 +31,8 @@ def _to_words(value: Any) -> Any:
         return [_to_words(item) for item in value]
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, str) and value.strip(_QUOTE) in _WORDS:
+        return f"{_QUOTE}{value}{_QUOTE}"
     return value
 
 
@@ -35,4 +41,6 @@ def _from_words(value: Any) -> Any:
         return {key: _from_words(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_from_words(item) for item in value]
-    return _WORDS.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str) or value.strip(_QUOTE) not in _WORDS:
+        return value
+    return _WORDS[value] if value in _WORDS else value.removeprefix(_QUOTE).removesuffix(_QUOTE)

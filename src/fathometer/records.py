@@ -3,16 +3,17 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fathometer import json_text
-from fathometer.errors import RecordError, SpecError
-from fathometer.spec.checks import check_count, check_flag, check_known, check_positive, check_size, check_word
+from fathometer.errors import RecordError, SpecError, shown
+from fathometer.spec.checks import LARGEST, check_count, check_flag, check_known, check_positive, check_size, check_word
 
 SCHEMA = "fathometer.record/1"
 Status = Literal["finished", "stopped: loss is not finite", "stopped: gradient is not finite", "stopped: an observer asked"]
 PRECISIONS = ("float32", "bfloat16", "float16")
 CHECKPOINTING = ("block", "sqrt")
+MOST_SEED = 2**63
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,14 @@ class Asked:
 
 def _check_whole(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise SpecError(f"`{name}` is {value!r}", "It must be a whole number of at least 0", f"Try {name} = 0")
+        raise SpecError(f"`{name}` is {shown(value)}", "It must be a whole number of at least 0", f"Try {name} = 0")
+    if value > MOST_SEED:
+        raise SpecError(f"`{name}` is {shown(value)}", "It is at most 2**63", f"Try {name} = 0")
 
 
 def _check_share(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise SpecError(f"`{name}` is {value!r}", "It is a share: a number from 0 to 1", f"Try {name} = 0.1")
+        raise SpecError(f"`{name}` is {shown(value)}", "It is a share: a number from 0 to 1", f"Try {name} = 0.1")
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,42 @@ class Record:
         body: dict[str, Any] = {name: value for name, value in table.items() if name != "schema"}
         try:
             body |= {"asked": Asked(**body["asked"]), "machine": Machine(**body["machine"]), "losses": tuple(body["losses"])}
-            return cls(**body)
+            body |= {name: _real(body[name]) for name in _REAL if name in body}
+            body["losses"] = tuple(map(_real, body["losses"]))
+            record = cls(**body)
         except (KeyError, TypeError) as problem:
             raise RecordError(f"The record lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
+        _check_parts(record)
+        return record
+
+
+_REAL = ("held_out_loss", "held_out_accuracy", "seconds")
+
+
+def _real(value: Any) -> Any:
+    """Return a whole number as the number that it stands for; JSON of others may leave the point out."""
+    return float(value) if type(value) is int and abs(value) < LARGEST else value
+
+
+def _check_parts(record: Record) -> None:
+    """Raise `RecordError` unless each part is of its kind."""
+    seconds, stopped, machine = record.seconds, record.stopped_at, record.machine
+    fits = {
+        "status": record.status in get_args(Status),
+        "losses": all(isinstance(loss, float) for loss in record.losses),
+        "held_out_loss": isinstance(record.held_out_loss, float | None),
+        "held_out_accuracy": isinstance(record.held_out_accuracy, float | None),
+        "seconds": isinstance(seconds, float) and 0 <= seconds <= LARGEST,
+        "stopped_at": stopped is None or (type(stopped) is int and stopped > 0),
+        "network": isinstance(record.network, Mapping) and all(isinstance(name, str) for name in record.network),
+        "machine": all(isinstance(word, str) for word in (machine.python, machine.torch, machine.system))
+        and type(machine.threads) is int,
+        "stopped_in": isinstance(record.stopped_in, str | None),
+    }
+    for name, does_fit in fits.items():
+        if not does_fit:
+            given = shown(getattr(record, name))
+            raise RecordError(f"The record's `{name}` is {given}", "Each part must be of its own kind", "Write it anew")
 
 
 def check_schema(table: object, schema: str) -> None:
@@ -151,7 +187,7 @@ def check_schema(table: object, schema: str) -> None:
     given = table.get("schema") if isinstance(table, Mapping) else None
     if given != schema:
         raise RecordError(
-            f"The result's schema is {given!r}", f'This version reads "{schema}"', "Write it anew with this version"
+            f"The result's schema is {shown(given)}", f'This version reads "{schema}"', "Write it anew with this version"
         )
 
 

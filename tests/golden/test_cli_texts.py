@@ -27,6 +27,7 @@ def model():
     return nn.Sequential(*layers, nn.Linear(16, 4)), (inputs, targets)
 """
 FILES = {"sick.py": SICK, "bare.py": WITHOUT_BATCH, "raises.py": RAISES, "net.toml": 'family = "mlp"\nhead = 3\n'}
+FILES["small.toml"] = 'family = "mlp"\ndepth = 2\nwidth = 8\n'
 FILES["run.toml"] = '[network]\npreset = "mlp-5"\n[training]\nsteps = 3\n'
 PREFLIGHT = [["sick.py:model"], ["residual-50@depth=6"], ["orthogonal-tanh-50"]]
 REFUSED = [
@@ -42,12 +43,18 @@ REFUSED = [
     ["preflight", "mlp-5", "--html", "none/page.html"],
     ["preflight", "mlp-5", "--figure", "chart.bmp"],
     ["preflight", "mlp-5", "--seed", "-1"],
+    ["preflight", "sick.py:model", "--seed", "-1"],
+    ["preflight", "small.toml", "--full-size"],
+    ["preflight", "mlp-5", "--html", f"{'n' * 300}.html"],
     ["mend", "mlp-5", "--steps", "0"],
+    ["mend", "sick.py:model", "--seed", "-1"],
     ["mend", "mlp-5", "--code", "none/fix.py"],
     ["train", "none.toml"],
     ["train", "run.toml", "--set", "training.stps=3"],
     ["train", "run.toml", "--set", "training.steps=three"],
     ["train", "run.toml", "--set", "steps=3"],
+    ["train", "run.toml", "--set", "training.steps=3\ntraining.warmup=2"],
+    ["train", "run.toml", "--set", "data.name=digit"],
     ["train", "run.toml", "--resume", "previous"],
     ["plan"],
     ["plan", "--flops", "-1"],
@@ -57,6 +64,15 @@ REFUSED = [
     ["plan", "--flops", "1e20", "--shape", "kaplan2020"],
     ["plan", "--hours", "3"],
     ["plan", "--chips", "2", "--hours", "3", "--utilisation", "40"],
+    ["plan", "--flops", "1e20", "--chip", "h1000"],
+    ["plan", "--flops", "1e20", "--set", "context=two"],
+    ["look", "none"],
+    ["look", "hf:none"],
+    ["look", "mlp-5", "--seed", "-1"],
+    ["study", "trainabilty"],
+    ["study", "clipping", "--set", "dpth=3"],
+    ["demo", "--out", "none/story.html"],
+    ["lab", "--port", "-1"],
     ["follow", "none"],
     ["follow", "none", "--column", "gradien"],
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fathometer.activations import find_activation
+from fathometer.data import find_dataset
 from fathometer.depth_profile import DepthProfile
 from fathometer.errors import FathometerError
 from fathometer.parametrizations import find_parametrization
@@ -73,10 +74,19 @@ SPEC_ERRORS: dict[str, Case] = {
     "zero where there is no shortcut": lambda _: ConvNet(residual="none", zero_init_last=True),
     "a convnet's unknown norm": lambda _: ConvNet(norm="rms"),
     "more tokens than positions": lambda _: forward_flops(preset("gpt2"), tokens=2048),
+    "a width that no machine has": lambda _: Mlp(width=10**400),
+    "a depth that no machine has": lambda _: Mlp(depth=10**7),
+    "a gain too large for a float": lambda _: Mlp(gain=10**400),
+    "a number in digits of another script": lambda _: preset("mlp-5@depth=٣"),
+    "a field that is changed twice": lambda _: preset("mlp-5@depth=3,depth=4"),
+    "a preset that is a number": lambda _: spec_from_dict({"preset": 3}),
+    "a file that is nested too deep": from_file(f"width = {'[' * 9000}"),
+    "a seed that no generator takes": lambda _: Asked(seed=2**64),
     "no steps": lambda _: Asked(steps=0),
     "a learning rate of 0": lambda _: Asked(learning_rate=0.0),
     "a clip of -1": lambda _: Asked(clip=-1.0),
 }
+RECORD = Record(Asked(), "finished", (1.0,)).to_dict()
 TARGET_ERRORS: dict[str, Case] = {
     "a spec file that is not there": lambda folder: load_spec(folder / "net.toml"),
     "a spec file that is a folder": lambda folder: load_spec(folder),
@@ -85,9 +95,33 @@ RECORD_ERRORS: dict[str, Case] = {
     "a record of another schema": lambda _: Record.from_dict({"schema": "fathometer.record/99"}),
     "a record without a schema": lambda _: Record.from_dict({}),
     "a text that is not JSON": lambda _: read_json(""),
+    "a text that is nested too deep": lambda _: read_json("[" * 100_000),
+    "a record without its losses": lambda _: Record.from_dict({**RECORD, "losses": None}),
+    "a record with an unknown status": lambda _: Record.from_dict({**RECORD, "status": "done"}),
+    "a record with a time that is none": lambda _: Record.from_dict({**RECORD, "seconds": -1.0}),
+    "a record with an unknown part": lambda _: Record.from_dict({**RECORD, "loss": 1.0}),
     "an unknown column": lambda _: DepthProfile("measured", ("1",), {"signals": (1.0,)}),
 }
-FAMILIES = {"spec_errors": SPEC_ERRORS, "target_errors": TARGET_ERRORS, "record_errors": RECORD_ERRORS}
+DATA_ERRORS: dict[str, Case] = {
+    "an unknown data set": lambda _: find_dataset("digit"),
+    "an unknown option": lambda _: find_dataset("digits", sede=1),
+    "an option of another kind": lambda _: find_dataset("parity", bits="4"),
+    "an option that must be given": lambda _: find_dataset("images"),
+    "a seed below 0": lambda _: find_dataset("digits", seed=-1),
+    "a number that is not finite": lambda _: find_dataset("scenes", noise=float("nan")),
+    "more samples than there could be": lambda _: find_dataset("scenes", samples=10**12),
+    "a text that is not there": lambda folder: find_dataset("text", path=str(folder / "none.txt")),
+    "a text of nobody's": lambda _: find_dataset("text", path="~nobody-here/x.txt"),
+    "a folder without a text": lambda folder: find_dataset("text", path=str(folder)),
+    "a folder without classes": lambda folder: find_dataset("images", path=str(folder)),
+    "images of no pixels": lambda folder: find_dataset("images", path=str(folder), size=0),
+}
+FAMILIES = {
+    "spec_errors": SPEC_ERRORS,
+    "target_errors": TARGET_ERRORS,
+    "record_errors": RECORD_ERRORS,
+    "data_errors": DATA_ERRORS,
+}
 
 
 def error_text(case: Case, folder: Path) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
+from fathometer import toml_text
 from fathometer.errors import FathometerError
 from fathometer.records import Asked
 from fathometer.runs import read_run, train_file
-from fathometer.runs.toml_text import toml_text
 from fathometer.spec import Mlp
 
 SMALL = """
@@ -188,4 +188,4 @@ def test_toml_text_is_read_back() -> None:
     """Quotation marks, backslashes, control characters, lists and numbers survive."""
     table = {"a": 'x "y" \\ \n \x7f é', "b": [1, 2.5, True], "c": 1e-05, "section": {"d": "off", "e": False, "f": float("inf")}}
 
-    assert tomllib.loads(toml_text(table)) == table
+    assert tomllib.loads(toml_text.dump(table)) == table

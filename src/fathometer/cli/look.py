@@ -46,7 +46,9 @@ def look(
     """
     from fathometer.cli.show import bar
     from fathometer.files import check_path
+    from fathometer.spec.checks import check_seed
 
+    check_seed(seed)
     html = Path(f"look-{_file_name(target)}.html") if html is None and not json else html
     for path in (html, figure):
         if path is not None:

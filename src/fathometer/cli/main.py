@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 
 import tyro
 
@@ -37,6 +38,7 @@ DESCRIPTION = "Makes depth work: tells before training whether a deep network wi
 
 def main(args: list[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 will not train, 2 an error that says how to mend it, 3 unknown."""
+    _say_what_can_be_said()
     try:
         code = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=args, prog="fathometer", description=DESCRIPTION)
         sys.stdout.flush()
@@ -57,6 +59,12 @@ def main(args: list[str] | None = None) -> None:
         traceback.print_exc()
         code = 2
     sys.exit(code)
+
+
+def _say_what_can_be_said() -> None:
+    """Let standard output write codes for letters that its encoding lacks, in place of falling over them."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _as_json(problem: FathometerError) -> str:

@@ -1,9 +1,9 @@
 """Options given as OPTION=VALUE, the value as TOML has it."""
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from fathometer import toml_text
 from fathometer.errors import SpecError
 
 
@@ -17,10 +17,9 @@ def read_settings(changes: Sequence[str]) -> dict[str, Any]:
     for change in changes:
         name, _, value = change.partition("=")
         try:
-            table = tomllib.loads(f"value = {value}")
-        except tomllib.TOMLDecodeError:
+            found[name.strip()] = toml_text.load_value(value)
+        except ValueError:
             raise SpecError(
                 f'"{change}" was given', "An option is NAME=VALUE, the value as TOML has it", "Try depths=[10,20]"
             ) from None
-        found[name.strip()] = table["value"]
     return found

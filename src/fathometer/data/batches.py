@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fathometer.data.columns import Column
-from fathometer.errors import BatchError
+from fathometer.errors import BatchError, kind_of, shown
 
 
 class Batches:
@@ -75,6 +75,8 @@ class Batches:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state of the same data and batch size; raise `BatchError` for another."""
         here = self.state_dict()
+        if not isinstance(state, Mapping):
+            raise BatchError(f"The saved state is {kind_of(state)}", "It is a table", "Take an earlier checkpoint")
         if missing := sorted(here.keys() - state.keys()):
             raise BatchError(
                 f"The saved state lacks `{missing[0]}`", f"It needs {', '.join(here)}", "Pass what `state_dict` gave"
@@ -132,10 +134,10 @@ def _check_share(batch_size: int, seed: int, rank: int, world: int) -> None:
 def _check_place(state: Mapping[str, Any], batches_per_epoch: int) -> None:
     for name, most in (("seed", None), ("epoch", None), ("position", batches_per_epoch)):
         value = state[name]
-        if not isinstance(value, int) or value < 0 or (most is not None and value > most):
+        if type(value) is not int or not 0 <= value <= (2**63 if most is None else most):
             limit = "" if most is None else f" and at most {most}"
             raise BatchError(
-                f"The saved state has `{name}` {value!r}",
+                f"The saved state has `{name}` {shown(value)}",
                 f"It must be a whole number of at least 0{limit}",
                 "Take an earlier checkpoint",
             )

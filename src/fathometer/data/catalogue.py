@@ -15,8 +15,9 @@ from fathometer.data.images import images
 from fathometer.data.language import language
 from fathometer.data.scenes import scenes
 from fathometer.data.text import text
-from fathometer.errors import DataError, look_up, unknown_name
+from fathometer.errors import DataError, look_up, shown, unknown_name
 
+MOST, MOST_SEED = 10**9, 2**32 - 1
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
     "text": text,
@@ -54,12 +55,27 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         checked[option] = tuple(value) if isinstance(value, list) else value
         if not _fits(checked[option], kinds[option]):
             raise DataError(
-                f'`{option}` of "{name}" is {value!r}', f"It must be {_in_words(kinds[option])}", _example(parameters[option])
+                f'`{option}` of "{name}" is {shown(value)}',
+                f"It must be {_in_words(kinds[option])}",
+                _example(parameters[option]),
             )
+        _check_size(name, option, checked[option])
     for option, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and option not in checked:
             raise DataError(f'"{name}" was given no `{option}`', "It has no default", f"Add {option} = …")
     return checked
+
+
+def _check_size(name: str, option: str, value: Any) -> None:
+    """Raise `DataError` for a number that is not finite, that nothing could have so many of, or that is no seed."""
+    most = MOST_SEED if option == "seed" else MOST
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and not -MOST <= number <= most:
+            raise DataError(
+                f'`{option}` of "{name}" is {shown(value)}', f"It is finite, and at most {most:,}", f"Try {option} = 1"
+            )
+        if option == "seed" and isinstance(number, int) and number < 0:
+            raise DataError(f'`seed` of "{name}" is {number}', f"It is a whole number from 0 to {most:,}", "Try seed = 0")
 
 
 def _fits(value: Any, kind: Any) -> bool:

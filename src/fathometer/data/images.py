@@ -11,12 +11,14 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from fathometer.data.dataset import Samples, content_hash, in_two_parts
-from fathometer.errors import DataError
+from fathometer.errors import DataError, shown
+from fathometer.files import expanded, is_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 HELD_OUT_SHARE = 0.2
+MOST_PIXELS = 10_000  # of a side
 GREY, COLOUR = {"1", "L", "LA"}, {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}  # 8 bits a channel
 
 
@@ -28,7 +30,7 @@ def images(path: str | Path, *, size: int | tuple[int, int] | None = None, seed:
     over the training images. `seed` decides which fifth of each class is held out. All images are kept in memory, a byte
     a pixel. Raises `DataError`, naming the file, for what cannot be read or does not fit.
     """
-    folder, shape = Path(path).expanduser(), _shape(size)
+    folder, shape = expanded(path), _shape(size)
     files = _files_by_class(folder)
     pixels, targets = _read_all(files, shape)
     train = _chosen(targets, seed)
@@ -69,7 +71,7 @@ def _files_by_class(folder: Path) -> Mapping[str, Sequence[Path]]:
     # Imported here, as everywhere in this file: only a folder of images needs it.
     from PIL import Image
 
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(
             f'There is no folder "{folder}"', "Images come from a folder with one sub-folder per class", "Check path="
         )
@@ -147,8 +149,10 @@ def _parts_of(files: Mapping[str, Sequence[Path]], asked: str) -> Iterator[bytes
 
 def _shape(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     shape = (size, size) if isinstance(size, int) else size
-    if shape is not None and min(shape) < 1:
-        raise DataError(f"`size` is {size}", "It is a side or (height, width) in pixels, at least 1", "Try size = 64")
+    if shape is not None and not 1 <= min(shape) <= max(shape) <= MOST_PIXELS:
+        raise DataError(
+            f"`size` is {shown(size)}", f"It is a side or (height, width) in pixels, from 1 to {MOST_PIXELS:,}", "Try size = 64"
+        )
     return shape
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fathometer.errors import DataError
+from fathometer.files import expanded, is_file, is_folder
 
 STANDARD_LIBRARY_BYTES = 16_000_000  # whole files in the order of their names, up to here
 _NOT_LIBRARY = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test"}
@@ -31,10 +32,10 @@ def read_sources(path: str | Path | None = None) -> tuple[str, tuple[Source, ...
     """
     if path is None:
         return f"the standard library of Python {platform.python_version()}", _standard_library()
-    path = Path(path).expanduser()
-    if path.is_file():
+    path = expanded(path)
+    if is_file(path):
         sources = (_read(path, path.name),)
-    elif path.is_dir():
+    elif is_folder(path):
         sources = tuple(_read(file, name) for name, file in sorted(_files_under(path)))
     else:
         raise DataError(f'There is no file or folder "{path}"', "Text is read from either", "Check the path")

@@ -9,6 +9,7 @@ from jaxtyping import Int32
 
 from fathometer.data.sources import Source
 from fathometer.errors import DataError
+from fathometer.files import expanded, is_file, is_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,9 +25,9 @@ def load_tokenizer(path: str | Path) -> "tuple[Tokenizer, int]":
     # Imported here: bytes need no tokenizer.
     from tokenizers import Tokenizer
 
-    path = Path(path).expanduser()
-    path = path / "tokenizer.json" if path.is_dir() else path
-    if not path.is_file():
+    path = expanded(path)
+    path = path / "tokenizer.json" if is_folder(path) else path
+    if not is_file(path):
         raise DataError(f'There is no tokenizer file "{path}"', "A tokenizer is one JSON file", "Check the path")
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))

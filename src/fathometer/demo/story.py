@@ -12,6 +12,7 @@ from fathometer.diagnosis import Attempt, Fix, Preflight, mend, preflight
 from fathometer.lenses import Probes, probe
 from fathometer.records import Asked, Record
 from fathometer.runs import Trained, train
+from fathometer.spec.checks import check_seed
 
 DEPTH, WIDTH, BATCH_SIZE = 50, 64, 64
 LONG_RUN = 1000  # steps: about 45 times through the training digits
@@ -61,6 +62,7 @@ def tell_story(seed: int = 0, *, progress: Progress | None = None) -> Story:
 
     `progress(text, done, total)` is called as it goes.
     """
+    check_seed(seed)
     say = progress or (lambda text, done, total: None)
     data, model = digits(seed), fifty_layers(seed)
     batches = _batches(data)

@@ -56,6 +56,8 @@ def _check_finite_weight(name: str, tensor: Tensor) -> None:
 
 
 def _check_finite_batch(where: str, tensor: Tensor) -> None:
+    if tensor.layout != torch.strided:
+        raise BatchError(f"The {where} of the batch are sparse", "Numbers are looked at one by one", "Pass them with .to_dense()")
     if not all_finite(tensor):
         count = int((~torch.isfinite(tensor)).sum())
         raise BatchError(
@@ -78,7 +80,10 @@ def run_or_explain(case: Case, inputs: Any = None) -> Any:
 
 def first_words(problem: BaseException) -> str:
     """Return the first line of what somebody else's error says, cut where it gets long."""
-    lines = str(problem).strip().splitlines()
+    try:
+        lines = str(problem).strip().splitlines()
+    except Exception:  # somebody else's error may fail to say what it is
+        lines = []
     return lines[0][:300] if lines else "no message"
 
 

@@ -18,7 +18,7 @@ from fathometer.contract import (
     tensors_in,
     unwrapped,
 )
-from fathometer.errors import BatchError, SpecError, kind_of
+from fathometer.errors import BatchError, kind_of, shown
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def make_case(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None,
     inputs, targets = split_batch(batch)
     case = Case(unwrapped(model), inputs, targets, loss_fn, seed)
     if loss_fn is not None and not callable(loss_fn):
-        given = f"`loss_fn` is {loss_fn!r}" if isinstance(loss_fn, str) else f"`loss_fn` is {kind_of(loss_fn)}"
+        given = f"`loss_fn` is {shown(loss_fn)}" if isinstance(loss_fn, str) else f"`loss_fn` is {kind_of(loss_fn)}"
         raise BatchError(
             given, "It must be a function of (output, targets)", "Pass torch.nn.functional.cross_entropy, for example"
         )
@@ -99,12 +99,6 @@ def make_case(model: nn.Module, batch: Any, loss_fn: LossFunction | None = None,
     if case.num_samples < 1:
         raise BatchError("The batch holds no samples", "At least one is needed, 16 or more are better", "Pass a larger batch")
     return case
-
-
-def check_seed(seed: int) -> None:
-    """Raise `SpecError` unless every generator takes this seed."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise SpecError(f"`seed` is {seed!r}", "It must be a whole number from 0 to 2**32 - 1", "Try seed = 0")
 
 
 def iter_tensors(case: Case) -> Iterator[tuple[str, Tensor]]:

@@ -22,6 +22,7 @@ from fathometer.errors import BatchError, ModelError, kind_of
 from fathometer.instruments import unchanged
 from fathometer.records import Asked
 from fathometer.spec import Spec
+from fathometer.spec.checks import check_seed
 from fathometer.training import OPTIMIZERS
 
 STEPS = 150
@@ -56,6 +57,7 @@ def mend(
     >>> fix.needed, fix.trial_before.trains
     (False, True)
     """
+    check_seed(seed)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     admit(case)
     if data is not None and not isinstance(data, Iterable):

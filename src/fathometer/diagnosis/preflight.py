@@ -10,7 +10,7 @@ from torch import nn
 
 from fathometer import json_text
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.case import Case, LossFunction, check_seed, make_case
+from fathometer.diagnosis.case import Case, LossFunction, make_case
 from fathometer.diagnosis.closer import look_closer
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
@@ -22,6 +22,7 @@ from fathometer.finding import CAUSES, Finding, Verdict
 from fathometer.instruments.depth_points import Layers
 from fathometer.records import check_schema, read_json
 from fathometer.spec import Spec, preset
+from fathometer.spec.checks import check_seed
 
 SCHEMA = "fathometer.preflight/1"
 GARBLED = (KeyError, TypeError, AttributeError, ValueError, AssertionError)  # what reading a broken table may raise

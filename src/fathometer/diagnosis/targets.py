@@ -16,6 +16,7 @@ from torch import nn
 from fathometer.contract import LossFunction
 from fathometer.diagnosis.admission import first_words
 from fathometer.errors import FathometerError, TargetError, kind_of, unknown_name
+from fathometer.files import is_file
 from fathometer.instruments import seeded
 from fathometer.spec import PRESETS, Spec, load_spec, preset
 
@@ -51,7 +52,7 @@ def load_target(text: str, seed: int = 0) -> Target:
 
 
 def _from_function(path: Path, name: str) -> Target:
-    if not path.is_file():
+    if not is_file(path):
         raise TargetError(f'There is no file "{path}"', "A Python TARGET is file.py:function", "Check the path")
     with _importable(path.parent):
         function = _find_function(_run_file(path), path, name)

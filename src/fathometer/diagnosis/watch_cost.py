@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.instruments.recorder_schedule import Schedule, fewest_steps_between
 
 KEPT, FEWEST = 15, 3  # durations of steps of either kind
@@ -44,7 +44,7 @@ class CostMeter:
 
     def __init__(self, schedule: Schedule, budget: float | None) -> None:
         if budget is not None and not (isinstance(budget, float) and 0 < budget < 1):
-            raise SpecError(f"`budget` is {budget!r}", "It is a share of all time, between 0 and 1", "Try budget=0.01")
+            raise SpecError(f"`budget` is {shown(budget)}", "It is a share of all time, between 0 and 1", "Try budget=0.01")
         self.schedule, self.budget = schedule, budget
         self.measured, self.steps, self.last = 0, 0, 0
         self.pause = 1 if budget is None else WARM_UP

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from fathometer.errors import ModelError
+from fathometer.errors import ModelError, shown
 from fathometer.instruments.bridges import bridges
 from fathometer.instruments.module_kinds import above, has_own_matrix, is_follower, is_inside, is_leaf
 from fathometer.instruments.stacks import Block, Stacks
@@ -121,7 +121,7 @@ def find_depth_points(model: nn.Module, trace: Trace, layers: Layers = None) -> 
 def _chosen(model: nn.Module, steps: Sequence[Step], patterns: list[Any]) -> DepthPoints:
     """Return the calls that the patterns name, in the order in which they end: what is inside a block comes before it."""
     if not patterns or not all(isinstance(pattern, str) and pattern for pattern in patterns):
-        raise ModelError(f"`layers` is {patterns!r}", "It holds names of modules, or patterns", 'Try layers=["encoder.*"]')
+        raise ModelError(f"`layers` is {shown(patterns)}", "It holds names of modules, or patterns", 'Try layers=["encoder.*"]')
     names = [step.name for step in steps if step.name]
     unmatched = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
     if unmatched:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fathometer.spec.checks import check_seed
+
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _CONTAINERS = (dict, list, set, deque)  # those that can change
 _GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
@@ -52,6 +54,7 @@ def seed_generators(seed: int) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Start torch's, numpy's and Python's generators from a seed for the time of the block, and give them back as they were."""
+    check_seed(seed)
     states = generator_states()
     seed_generators(seed)
     np.random.seed(seed)

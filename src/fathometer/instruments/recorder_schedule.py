@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import ceil
 
-from fathometer.errors import SpecError, kind_of
+from fathometer.errors import SpecError, kind_of, shown
 
 Schedule = Callable[[int], bool]  # of a step, counted from 1: whether it is measured
 PER_DECADE = 12
@@ -43,7 +43,7 @@ def schedule_of(every: int | str | Schedule) -> Schedule:
     if isinstance(every, int) and not isinstance(every, bool) and every > 0:
         return every_nth(every)
     raise SpecError(
-        f"`every` is {every!r} ({kind_of(every)})",
+        f"`every` is {shown(every)} ({kind_of(every)})",
         'It is a number of steps, "log", or a function that tells for a step whether it is measured',
         "Try every=50",
     )

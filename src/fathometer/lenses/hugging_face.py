@@ -10,6 +10,7 @@ from torch import nn
 from fathometer.data import draw_scenes, text
 from fathometer.data.images import standardize
 from fathometer.errors import DataError, TargetError
+from fathometer.files import is_file
 from fathometer.instruments import seeded
 
 CONTEXT, SAMPLES, IMAGES = 128, 64, 128
@@ -24,7 +25,7 @@ def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, s
     Raises `TargetError` for a folder or a model that cannot be read.
     """
     home = Path(folder)
-    if not (home / "config.json").is_file():
+    if not is_file(home / "config.json"):
         raise TargetError(
             f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path"
         )
@@ -42,12 +43,17 @@ def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, s
         raise
     except Exception as problem:
         raise TargetError(
-            f'"{home.name}" cannot be read: {str(problem).splitlines()[0][:200]}',
+            f'"{home.name}" cannot be read: {first_line(problem)}',
             "It must hold a model that the installed transformers has",
             "Check `model_type` and the weights",
         ) from problem
     batch, words = _batch(config, home, seed)
     return model.eval(), batch, f"{'its weights' if has_weights else 'random weights: the folder has none'}; {words}"
+
+
+def first_line(problem: BaseException) -> str:
+    """Return the first line of what another library's error says, cut where it gets long."""
+    return (str(problem).splitlines() or [type(problem).__name__])[0][:200]
 
 
 def _model(transformers: Any, config: Any, home: Path | None) -> nn.Module:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.errors import ModelError, SpecError, look_up, unknown_name
+from fathometer.errors import ModelError, SpecError, look_up, shown, unknown_name
 from fathometer.networks.layers import EPSILON
 from fathometer.networks.transformer import TransformerNetwork
 from fathometer.spec import Transformer
@@ -158,7 +158,7 @@ def _check_spec(spec: Transformer) -> None:
     for name in _FIXED_THERE:
         here, there = getattr(spec, name), getattr(usual, name)
         if here != there:
-            raise SpecError(f"`{name}` is {here!r}", f"In a GPT-2 it is {there!r}", "Keep the network here")
+            raise SpecError(f"`{name}` is {shown(here)}", f"In a GPT-2 it is {shown(there)}", "Keep the network here")
     if spec.num_kv_heads != spec.num_heads or spec.attention_scale != spec.head_width**-0.5:
         given = f"`kv_heads` is {spec.num_kv_heads} and scores are multiplied by {spec.attention_scale:.4g}"
         raise SpecError(given, f"In a GPT-2 with {spec.num_heads} heads it is that, and 1/√head_width", "Keep the network here")

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal
 
 from fathometer import json_text
 from fathometer.errors import RecordError, TargetError
-from fathometer.files import write
+from fathometer.files import is_file, reason, write
 from fathometer.records import Asked, Record, check_schema
 from fathometer.training import Course, checkpoint
 from fathometer.training.parallel import rank
@@ -37,7 +37,7 @@ class RunFolder:
         """Write down what the run is; raise `RecordError` where the folder holds another one."""
         training = {name: value for name, value in asdict(asked).items() if name not in FREE}
         run = json_text.load(json_text.dump({"network": network, "training": training, "data": data}))
-        if (self.path / RUN).exists():
+        if is_file(self.path / RUN):
             check_same(self.path, _read(self.path / RUN), run)
         if rank() == 0:
             _make(self.path)
@@ -58,14 +58,20 @@ class RunFolder:
             )
         if not found:
             return None
-        return checkpoint.load(course, found[-1 if which == "latest" else -2])
+        path = found[-1 if which == "latest" else -2]
+        facts = checkpoint.load(course, path)
+        if "data" not in facts:
+            raise RecordError(
+                f'"{path}" does not say where the data stand', "A run's own checkpoint does", "Name another `folder`"
+            )
+        return facts
 
     def open_log(self, step: int) -> None:
         """Open the log to go on after a step; lines of later steps, and one that was cut short, are taken out."""
         if rank() != 0:
             return
         path = self.path / LOG
-        old = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        old = path.read_text(encoding="utf-8", errors="replace").splitlines() if is_file(path) else []
         write(path, "".join(f"{line}\n" for line in old if _step(line) <= step))
         self._log = path.open("ab", buffering=0)
 
@@ -127,7 +133,7 @@ def _word(table: Mapping[str, Any], name: str) -> str:
 def _step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
 
 
@@ -143,7 +149,9 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:
         raise TargetError(
-            f'"{path}" cannot be made: {problem.strerror}', "A run is kept in a folder", "Name another `folder`"
+            f'"{path}" cannot be made: {reason(problem)}',
+            "A run is kept in a folder",
+            "Name another `folder`",
         ) from None

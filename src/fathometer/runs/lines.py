@@ -7,6 +7,7 @@ from typing import Any
 
 from fathometer import json_text
 from fathometer.errors import TargetError
+from fathometer.files import is_file, reason
 
 
 def append_line(path: Path, table: Mapping[str, Any]) -> None:
@@ -27,16 +28,18 @@ def read_lines(path: Path) -> list[tuple[int, Any]]:
     """Return the number and the content of each line; a line that was cut short is left out, for it was never finished."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    except OSError as problem:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if is_file(path) else []
+    except (OSError, ValueError) as problem:
         raise unusable(path, problem) from None
     return [(number, table) for number, line in enumerate(lines, 1) if (table := _read(line)) is not None]
 
 
-def unusable(path: Path, problem: OSError) -> TargetError:
+def unusable(path: Path, problem: OSError | ValueError) -> TargetError:
     """Return the error for a file that cannot be read or written."""
     return TargetError(
-        f'"{path}" cannot be used: {problem.strerror}', "Finished runs are written there", "Check the folder, or name another"
+        f'"{path}" cannot be used: {reason(problem)}',
+        "Finished runs are written there",
+        "Check the folder, or name another",
     )
 
 

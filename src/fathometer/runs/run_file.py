@@ -1,6 +1,5 @@
 """RUN.toml: a run as a file, with changes from the command line."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import ceil, prod
@@ -8,12 +7,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from fathometer import toml_text
 from fathometer.data import Dataset, find_dataset
-from fathometer.errors import SpecError, TargetError, unknown_name
+from fathometer.errors import SpecError, TargetError, shown, unknown_name
+from fathometer.files import is_text
 from fathometer.records import Asked
 from fathometer.runs.folder import Resume, RunFolder, Watching
 from fathometer.runs.run import Trained, train
-from fathometer.runs.toml_text import toml_text
 from fathometer.spec import ConvNet, Mlp, Spec, Transformer, spec_from_dict, spec_to_dict
 from fathometer.spec.changes import OFF, plain_value
 from fathometer.training.parallel import own_device
@@ -42,7 +42,7 @@ class RunFile:
         training = {name: OFF if value is None else value for name, value in asdict(self.asked).items() if name != "seed"}
         top = {"folder": str(self.folder), "device": self.device, "seed": self.asked.seed}
         sections = {"network": spec_to_dict(self.network), "data": self.data, "training": training}
-        return toml_text({**top, **sections, **({} if self.watch is None else {"watch": self.watch})})
+        return toml_text.dump({**top, **sections, **({} if self.watch is None else {"watch": self.watch})})
 
 
 def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
@@ -88,12 +88,12 @@ def train_file(run: RunFile, *, resume: Resume = "latest", silent: bool = False,
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_text.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TargetError(f'There is no file "{path}"', "A run is a TOML file", "Check the path") from None
     except OSError as problem:
         raise TargetError(f'"{path}" cannot be read: {problem.strerror}', "A run is a readable file", "Check it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except ValueError as problem:
         raise SpecError(
             f'"{path.name}" is not TOML: {problem}',
             "It has sections like [training] and lines like steps = 200",
@@ -105,7 +105,7 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
     for change in changes:
         key, equals, text = change.partition("=")
         home, _, name = key.strip().rpartition(".")
-        if not equals or not name or (home and home not in SECTIONS):
+        if not equals or not name or (home and home not in SECTIONS) or not is_text(change):
             raise SpecError(
                 f'"{change}" changes nothing',
                 f"A change is written section.key=value, with a section of {', '.join(SECTIONS)}",
@@ -121,8 +121,8 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
 def _value(text: str) -> Any:
     """Return a value as TOML reads it; what it cannot read is a word."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return toml_text.load_value(text)
+    except ValueError:
         return text.strip()
 
 
@@ -134,7 +134,9 @@ def _section(table: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _no_table(name: str, given: object) -> SpecError:
-    return SpecError(f"`{name}` is {given!r}", "It is a section with lines of its own", f"Write [{name}], and its lines below")
+    return SpecError(
+        f"`{name}` is {shown(given)}", "It is a section with lines of its own", f"Write [{name}], and its lines below"
+    )
 
 
 def _asked(section: Mapping[str, Any], seed: Any) -> Asked:
@@ -186,4 +188,6 @@ def _device(given: Any) -> str:
 
 def _check_word(name: str, value: object, example: str) -> None:
     if not isinstance(value, str) or not value:
-        raise SpecError(f"`{name}` is {value!r}", "It must be a word in quotation marks", f'For example {name} = "{example}"')
+        raise SpecError(
+            f"`{name}` is {shown(value)}", "It must be a word in quotation marks", f'For example {name} = "{example}"'
+        )

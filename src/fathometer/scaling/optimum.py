@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.scaling.costs import PETAFLOP_DAY
 from fathometer.scaling.estimate import Estimate, estimate
 from fathometer.scaling.forms import PARAMETERS_TOKENS
@@ -114,4 +114,4 @@ def check_budget(name: str, value: float, most: float = 1e35, example: str = "1e
     """Raise `SpecError` for what is not a positive finite number of a size that can be meant."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not (0 < value < most):
-        raise SpecError(f"The {name} are {value!r}", f"A budget is a number above 0 and below {most:g}", f"Try {example}")
+        raise SpecError(f"The {name} are {shown(value)}", f"A budget is a number above 0 and below {most:g}", f"Try {example}")

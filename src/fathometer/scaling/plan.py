@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any
 
 from fathometer import json_text
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.scaling.chips import Chip, find_chip
 from fathometer.scaling.costs import num_parameters, training_flops
 from fathometer.scaling.estimate import Estimate
@@ -185,7 +185,7 @@ def _shape(parameters: float, opinion: Opinion, like: Transformer) -> Transforme
 
 def _budget(flops: float | None, chips: int | None, hours: float | None, chip: Chip) -> float:
     if chips is not None and (not isinstance(chips, int) or isinstance(chips, bool) or chips < 1):
-        raise SpecError(f"`chips` is {chips!r}", "It is a whole number of at least 1", "Try chips = 64")
+        raise SpecError(f"`chips` is {shown(chips)}", "It is a whole number of at least 1", "Try chips = 64")
     if hours is not None:
         check_budget("hours", hours, 1e7, "hours = 720")
     if (flops is None) == (hours is None):

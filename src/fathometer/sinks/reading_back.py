@@ -7,8 +7,10 @@ from typing import Any
 
 from fathometer import json_text
 from fathometer.errors import RecordError
+from fathometer.files import is_file, is_folder
 from fathometer.records import check_schema
 from fathometer.sinks.json_lines import NAME, SCHEMA
+from fathometer.sinks.rows import is_row
 
 LOG = "log.jsonl"  # of `fathometer train`: a line for each step
 Row = Mapping[str, Any]
@@ -23,7 +25,7 @@ class RunRecord:
     alerts: Sequence[Row] = ()
     losses: Sequence[tuple[int, float]] = ()
     end: Row | None = None
-    cut_short: int = 0  # lines that cannot be read: of a writer that was killed
+    cut_short: int = 0  # lines that cannot be read: of a writer that was killed, or of another
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -42,12 +44,12 @@ def read_run_record(path: str | Path) -> RunRecord:
     Of a folder that `fathometer train` has written the log alone will do. Lines that were cut short are passed over.
     """
     folder = Path(path)
-    watched, log = (folder / NAME, folder / LOG) if folder.is_dir() else (folder, None)
-    if watched.exists():
+    watched, log = (folder / NAME, folder / LOG) if is_folder(folder) else (folder, None)
+    if is_file(watched):
         return _watched(*_lines(watched), watched)
-    if log is not None and log.exists():
+    if log is not None and is_file(log):
         rows, cut = _lines(log)
-        losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and "step" in row]
+        losses = [(row["step"], row["loss"]) for row in rows if "loss" in row and row.get("step") is not None]
         return RunRecord({"schema": SCHEMA}, losses=losses, cut_short=cut)
     raise RecordError(
         f'There is no record of a run in "{path}"',
@@ -88,7 +90,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
             row = json_text.load(line)
         except ValueError:
             row = None
-        if isinstance(row, dict):
+        if isinstance(row, dict) and is_row(row):
             found.append(row)
         elif line.strip():
             cut += 1

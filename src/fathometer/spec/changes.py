@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fathometer.errors import SpecError
-from fathometer.spec.checks import largest_divisor
+from fathometer.spec.checks import MOST, largest_divisor
 from fathometer.spec.families import Spec, check_fields, family_of, field_types
 from fathometer.spec.transformer import Transformer
 
@@ -26,7 +26,7 @@ def change(spec: Spec, changes: Mapping[str, Any]) -> Spec:
     types = field_types(family)
     cleaned = {name: plain_value(value, *types[name]) for name, value in changes.items()}
     width = cleaned.get("width")
-    if isinstance(spec, Transformer) and type(width) is int and 0 < width != spec.width:
+    if isinstance(spec, Transformer) and type(width) is int and 0 < width <= MOST and width != spec.width:
         cleaned = {**_proportions(spec, width, cleaned), **cleaned}
     return replace(spec, **cleaned)
 
@@ -48,6 +48,8 @@ def parse_changes(spec: Spec, text: str) -> dict[str, Any]:
                 'For example "@width=128"',
             )
         check_fields(family_of(spec), [name])
+        if name in result:
+            raise SpecError(f"`{name}` is given twice after @", "Each field is changed once", "Leave one of them out")
         result[name] = parse_value(value, *types[name])
     return result
 
@@ -60,7 +62,7 @@ def parse_value(text: str, kind: type, optional: bool) -> Any:
         return _FLAGS.get(text.lower(), text)
     if kind is tuple:
         parts = text.split("-")
-        return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else text
+        return tuple(int(part) for part in parts) if all(part.isascii() and part.isdecimal() for part in parts) else text
     return _parse_number(text, kind) if kind in (int, float) else text
 
 
@@ -74,6 +76,8 @@ def plain_value(value: Any, kind: type, optional: bool) -> Any:
 
 
 def _parse_number(text: str, kind: type) -> int | float | str:
+    if not text.isascii():  # Python reads the digits of every script
+        return text
     for convert in (kind, float):
         try:
             return convert(text)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fathometer.activations import Activation, find_activation
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.parametrizations import PARAMETRIZATIONS, VECTOR_ROLES, Scale, Tensor, branch_multiplier, scale_of
 from fathometer.parametrizations.roles import Role
 from fathometer.spec.checks import check_count, check_flag, check_known, check_size, check_word
@@ -215,7 +215,9 @@ def _check_given_stages(spec: ConvNet) -> None:
     whole = isinstance(stages, tuple) and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in stages)
     if not whole or len(stages) != count:
         example = [2] * count
-        raise SpecError(f"`stages` is {stages!r}", f"It must be {count} whole numbers of at least 1", f"Try stages = {example}")
+        raise SpecError(
+            f"`stages` is {shown(stages)}", f"It must be {count} whole numbers of at least 1", f"Try stages = {example}"
+        )
     depth = _CONVS[spec.block_kind] * sum(stages) + 2
     if depth != spec.depth:
         raise SpecError(

@@ -1,13 +1,14 @@
 """Specs as dictionaries and as TOML files."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fathometer import toml_text
 from fathometer.errors import SpecError, TargetError, unknown_name
 from fathometer.spec.changes import OFF, change, plain_value
+from fathometer.spec.checks import check_word
 from fathometer.spec.families import FAMILIES, Spec, check_fields, family_of, field_types
 from fathometer.spec.presets import preset
 
@@ -16,12 +17,12 @@ def load_spec(path: str | Path) -> Spec:
     """Read a spec from a TOML file: `family = "mlp"` or `preset = "he-50"`, then fields of that family."""
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = toml_text.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TargetError(f'There is no file "{path}"', "A spec is a TOML file", "Check the path") from None
     except OSError as problem:
         raise TargetError(f'"{path}" cannot be read: {problem.strerror}', "A spec is a readable file", "Check it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except ValueError as problem:
         raise SpecError(
             f'"{path.name}" is not TOML: {problem}', 'Lines look like width = 64 or init = "he"', "Mend that line"
         ) from None
@@ -39,10 +40,12 @@ def spec_from_dict(table: Mapping[str, Any]) -> Spec:
         given = "Neither `family` nor `preset` is given" if family is None else "Both `family` and `preset` are given"
         raise SpecError(given, "A spec names exactly one of them", 'Write family = "mlp", or preset = "he-50"')
     if base is not None:
-        return change(preset(str(base)), table)
-    if str(family) not in FAMILIES:
-        raise unknown_name("family", str(family), FAMILIES)
-    return _from_fields(str(family), table)
+        check_word("preset", base, "he-50")
+        return change(preset(base), table)
+    check_word("family", family, "mlp")
+    if family not in FAMILIES:
+        raise unknown_name("family", family, FAMILIES)
+    return _from_fields(family, table)
 
 
 def spec_to_dict(spec: Spec) -> dict[str, Any]:
@@ -57,18 +60,10 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
 
 def spec_to_toml(spec: Spec) -> str:
     """Return the TOML text that `load_spec` reads back."""
-    return "".join(f"{name} = {_toml_value(value)}\n" for name, value in spec_to_dict(spec).items())
+    return toml_text.dump(spec_to_dict(spec))
 
 
 def _from_fields(family: str, table: Mapping[str, Any]) -> Spec:
     check_fields(family, table)
     types = field_types(family)
     return FAMILIES[family](**{name: plain_value(value, *types[name]) for name, value in table.items()})
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return str(list(value))
-    return f'"{value}"' if isinstance(value, str) else str(value)

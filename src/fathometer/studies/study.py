@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fathometer import json_text
-from fathometer.errors import RecordError, SpecError, unknown_name
+from fathometer.errors import RecordError, SpecError, shown, unknown_name
 from fathometer.files import write
 from fathometer.report import Page, render, save
 from fathometer.runs.progress import OnProgress
@@ -141,7 +141,7 @@ def choose(name: str, question: Question, quick: bool, given: Mapping[str, Any])
         is_number = isinstance(kind, float) and isinstance(value, int) and not isinstance(value, bool)
         if type(value) is not type(kind) and not is_number:
             raise SpecError(
-                f"`{option}` is {value!r}", f"It is of the kind of {kind!r}"[:200], "Give one like it, or leave it out"
+                f"`{option}` is {shown(value)}", f"It is of the kind of {kind!r}"[:200], "Give one like it, or leave it out"
             )
         chosen[option] = value
     return chosen

@@ -13,7 +13,7 @@ from math import inf, log
 import numpy as np
 
 from fathometer.activations import Activation
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.theory.gaussian import Number, as_activation
 from fathometer.theory.maps import (
     activation_moments,
@@ -116,7 +116,7 @@ def signal_keeping_gain(activation: Activation | str, signal: float = 1.0) -> fl
     1.0
     """
     if not 0 < signal < inf:
-        raise SpecError(f"`signal` is {signal!r}", "It must be a finite number above 0", "Try signal = 1.0")
+        raise SpecError(f"`signal` is {shown(signal)}", "It must be a finite number above 0", "Try signal = 1.0")
     return float((signal / signal_moment(as_activation(activation), signal)) ** 0.5)
 
 

@@ -9,7 +9,7 @@ from scipy.special import erfc
 
 from fathometer.activations import Activation
 from fathometer.depth_profile import DepthProfile, Series
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, shown
 from fathometer.spec.checks import check_count
 from fathometer.theory.gaussian import Array
 from fathometer.theory.maps import saturation_edge
@@ -30,9 +30,9 @@ class Start:
 
     def __post_init__(self) -> None:
         if not 0 < self.signal < inf:
-            raise SpecError(f"`signal` is {self.signal!r}", "It must be a finite number above 0", "Try signal = 1.0")
+            raise SpecError(f"`signal` is {shown(self.signal)}", "It must be a finite number above 0", "Try signal = 1.0")
         if not -1 <= self.correlation <= 1:
-            raise SpecError(f"`correlation` is {self.correlation!r}", "It must be from -1 to 1", "Try correlation = 0.0")
+            raise SpecError(f"`correlation` is {shown(self.correlation)}", "It must be from -1 to 1", "Try correlation = 0.0")
         check_count("num_inputs", self.num_inputs, optional=True)
         check_count("num_tokens", self.num_tokens, optional=True)
 

@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fathometer import json_text
-from fathometer.errors import RecordError, TargetError
+from fathometer.errors import RecordError, TargetError, shown
+from fathometer.training.check_state import problem_of
 from fathometer.training.course import Course
 from fathometer.training.parallel import rank
 from fathometer.training.state import is_finite, set_training, set_weights, training_of, weights_of
@@ -92,6 +93,9 @@ def load(course: Course, path: str | Path) -> dict[str, Any]:
     path = Path(path)
     body = read_facts(path)
     weights, training = (_tensors(path / name) for name in (WEIGHTS, TRAINING))
+    problem = problem_of(course, weights, training, body)
+    if problem is not None:
+        raise _refused(path, problem)
     set_weights(course.model, weights, body["tied"])
     set_training(course, training, body)
     return body["facts"]
@@ -114,7 +118,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         raise _refused(path / FACTS, f"it is not JSON: {problem}") from None
     given = body.get("schema") if isinstance(body, dict) else None
     if given != SCHEMA:
-        raise _refused(path / FACTS, f'its schema is {given!r}, and this version reads "{SCHEMA}"')
+        raise _refused(path / FACTS, f'its schema is {shown(given)}, and this version reads "{SCHEMA}"')
     return body
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, distributed, nn
 
-from fathometer.errors import FathometerError, SpecError
+from fathometer.errors import FathometerError, SpecError, shown
 from fathometer.records import Asked
 from fathometer.training.blocks import chains
 
@@ -124,7 +124,7 @@ def shard(model: nn.Module, asked: Asked) -> nn.Module:
     for name, values in ONE_PROCESS.items():
         if getattr(asked, name) in values:
             raise SpecError(
-                f"`{name}` is {getattr(asked, name)!r}, in a run of {world()} processes",
+                f"`{name}` is {shown(getattr(asked, name))}, in a run of {world()} processes",
                 "That is for one process",
                 f"Leave `{name}` out, or start one process",
             )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fathometer.contract import tensors_in
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.case import Case, check_seed, make_case
+from fathometer.diagnosis.case import Case, make_case
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate
@@ -17,10 +17,11 @@ from fathometer.diagnosis.full_size.unmade import unmade_network
 from fathometer.diagnosis.own_batch import own_batch
 from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of
 from fathometer.diagnosis.rules import judge, verdict_of
-from fathometer.errors import ModelError, SpecError
+from fathometer.errors import ModelError, SpecError, shown
 from fathometer.implicit import session_of
 from fathometer.instruments.depth_points import Layers
 from fathometer.spec import Mlp, Spec, Transformer, preset
+from fathometer.spec.checks import check_seed
 from fathometer.theory import forecast
 
 Method = Literal["sampled", "streamed"]
@@ -68,12 +69,17 @@ def preflight_full_size(
     ignored = known_causes(ignore)
     found = target if isinstance(target, Unmade) else unmade_of(target, batch, tokens=tokens, seed=seed)
     case = make_case(found.model, found.batch, None, seed)
+    session = session_of(found.model)
+    if session is None:
+        raise ModelError(
+            f"{found.name} has no matrix of 65,536 entries or more",
+            "At full size only large matrices are left out",
+            "Leave --full-size out: it fits into memory",
+        )
     cost = estimate(found.model, _vectors(case, found.patches))
     check_room(cost)
     if progress is not None:
         progress(str(cost), 0, 1)
-    session = session_of(found.model)
-    assert session is not None
     session.is_streamed = method == "streamed"
     examination = examine_unmade(case, layers=layers, progress=progress)
     expected = None if found.spec is None else _forecast(found.spec, case, examination)
@@ -83,7 +89,7 @@ def preflight_full_size(
 def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, seed: int = 0) -> Unmade:
     """Return the network of a spec or preset without its weights, where the batch is, or with its own of so many tokens."""
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 2:
-        raise SpecError(f"`tokens` is {tokens!r}", "It must be a whole number from 2 on", f"Try {TOKENS}")
+        raise SpecError(f"`tokens` is {shown(tokens)}", "It must be a whole number from 2 on", f"Try {TOKENS}")
     spec = preset(target) if isinstance(target, str) else target
     if not isinstance(spec, Mlp | Transformer):
         raise ModelError(

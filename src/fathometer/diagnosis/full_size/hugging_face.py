@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from fathometer.diagnosis.admission import first_words
 from fathometer.diagnosis.full_size.answer import Unmade, shape_of
 from fathometer.errors import TargetError
+from fathometer.files import is_file
 from fathometer.implicit import Session, make_implicit
 from fathometer.implicit import Unmade as Building
 from fathometer.instruments import seeded
@@ -22,7 +24,7 @@ def unmade_folder(folder: str, *, tokens: int, seed: int) -> Unmade:
     Raises `TargetError` where the folder holds trained weights: they are no random matrices.
     """
     home = Path(folder)
-    if not (home / "config.json").is_file():
+    if not is_file(home / "config.json"):
         raise TargetError(
             f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path"
         )
@@ -65,7 +67,7 @@ def _config(home: Path) -> Any:
         return transformers.AutoConfig.from_pretrained(home, local_files_only=True)
     except Exception as problem:
         raise TargetError(
-            f'"{home.name}/config.json" cannot be read: {str(problem).splitlines()[0][:200]}',
+            f'"{home.name}/config.json" cannot be read: {first_words(problem)}',
             "It must be a config of a model that the installed transformers has",
             "Check `model_type`",
         ) from problem

@@ -1,0 +1,1 @@
+"""Does bad input ever end in a traceback, a hang or a silent mistake?"""
