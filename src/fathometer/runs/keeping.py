@@ -58,8 +58,11 @@ class Keeping:
                 if asked.evaluate_every is not None and step % asked.evaluate_every == 0 and step < asked.steps:
                     self._judged(at_end=False)
                 is_due = asked.save_every is not None and step % asked.save_every == 0 and step < asked.steps
-                if self.folder is not None and is_due:
+                is_told = self.folder is not None and self.folder.should_stop()
+                if self.folder is not None and (is_due or is_told):
                     self._save()
+            if is_told:
+                raise KeyboardInterrupt
 
         return act
 
