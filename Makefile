@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-all test-all-only docs bench bench-many bench-train bench-full-size bench-watch readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs bench bench-faults bench-many bench-train bench-full-size bench-watch readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -30,6 +30,9 @@ docs: $(READY)          ## the documentation as a site that opens offline; a war
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks
 
+bench-faults: $(READY)  ## faults injected: what is lost, and what is survived
+	$(BIN)/python -m benchmarks faults
+
 bench-many: $(READY)    ## a grid of networks as stacks, against a loop
 	$(BIN)/python -m benchmarks many many_processes
 
@@ -42,9 +45,10 @@ bench-watch: $(READY)   ## what watching costs, and whether it warns in time
 bench-full-size: $(READY)   ## networks of up to a trillion parameters whose weights are never made
 	$(BIN)/python -m benchmarks full_size
 
-readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
+readme: $(READY)        ## write the generated tables of the README, docs/wrong.md and docs/faults.md anew
 	$(BIN)/python -m tests.house.readme
 	$(BIN)/python -m tests.house.wrong
+	$(BIN)/python -m tests.house.faults
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py

@@ -25,9 +25,7 @@ def within_memory(case: Case, look: Callable[[Case], object]) -> Iterator[None]:
         count = sum(parameter.numel() for parameter in case.model.parameters())
         doing = f"while a network of {count:,} parameters was looked at, on a batch of {case.num_samples}"
         weights = sum(parameter.numel() * parameter.element_size() for parameter in case.model.parameters())
-        otherwise = (
-            f"Its weights and gradients take {in_words(2 * weights)}: take a smaller one, or a spec with --full-size"
-        )
+        otherwise = f"Its weights and gradients take {in_words(2 * weights)}: take a smaller one, or a spec with --full-size"
         raise explained(problem, doing, _ways(case, look), otherwise) from None
 
 

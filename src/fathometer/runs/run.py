@@ -88,7 +88,7 @@ def train(
             after, lost = keeping.after(show, meter), keeping.on_nonfinite
             observers = () if observer is None else (observer,)
             fitted = go_on(course, noted(), loss_fn=loss_fn, observers=observers, on_step=after, on_nonfinite=lost)
-        score = keeping.end(fitted, meter)
+        fitted, score = keeping.end(fitted, meter)
     record = _record(described, asked, fitted, score, keeping.lost_in)
     if kept is not None:
         kept.finish(record)

@@ -21,7 +21,7 @@ from fathometer.training.state import is_finite, set_training, set_weights, trai
 SCHEMA = "fathometer.checkpoint/1"
 KEPT = 2  # the newest ones
 WEIGHTS, TRAINING, FACTS, SUMS = "model.safetensors", "training.safetensors", "facts.json", "SHA256SUMS"
-_FINISHED = re.compile(r"step-(\d{8,})")
+_FINISHED = re.compile(r"step-([0-9]{8,})")
 
 
 def save(course: Course, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path | None:
@@ -92,9 +92,14 @@ def load(course: Course, path: str | Path) -> dict[str, Any]:
     path = Path(path)
     body = read_facts(path)
     weights, training = (_tensors(path / name) for name in (WEIGHTS, TRAINING))
-    set_weights(course.model, weights, body["tied"])
-    set_training(course, training, body)
-    return body["facts"]
+    try:
+        set_weights(course.model, weights, body["tied"])
+        set_training(course, training, body)
+        return body["facts"]
+    except RecordError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as problem:  # right hashes, wrong content
+        raise _refused(path / FACTS, f"it lacks or garbles {problem}") from None
 
 
 def read_facts(path: Path) -> dict[str, Any]:
