@@ -77,8 +77,8 @@ def _stopped(fault: str, signals: list[int], code: int, promise: str) -> Row:
 
 def _memory() -> Row:
     """Give a worker, the same process that the server starts, less memory than the work needs."""
-    order = {"kind": "train", "setting": {**LONG, "depth": 1000, "width": 256}}
-    line = json.dumps({"order": order, "memory_bytes": 700 * 2**20, "seconds": 100}) + "\n"
+    order = {"kind": "preflight", "setting": {**LONG, "depth": 1000, "width": 256}}
+    line = json.dumps({"order": order, "memory_bytes": 600 * 2**20, "seconds": 100}) + "\n"
     process = subprocess.Popen(
         [sys.executable, "-m", "fathometer.lab.work"],
         stdin=subprocess.PIPE,
@@ -90,7 +90,7 @@ def _memory() -> Row:
     assert process.stdout is not None
     process.stdin.write(line)
     process.stdin.flush()
-    last = [json.loads(event) for event in process.stdout][-1]
+    last = [{"event": "nothing"}, *map(json.loads, process.stdout)][-1]
     process.stdin.close()
     code = process.wait()
     survived = last["event"] == "failed" and "more memory" in last["message"] and code == 0

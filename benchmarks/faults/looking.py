@@ -43,7 +43,8 @@ def _disk(home: Path) -> list[Row]:
         ended = run(record_unguarded(work) if control else work, largest_file=40_000)
         kept = len(read_run_record(home / name).rows)
         warned, done = "The record in JsonLines ends here" in ended.text, f"all {STEPS} steps were taken" in ended.text
-        said = next((line.strip() for line in ended.text.splitlines() if "The record in" in line), ended.message)
+        told = next((line for line in ended.text.splitlines() if "The record in" in line), ended.message)
+        said = told.partition("UserWarning: ")[2] or told
         survived = ended.code == 0 and done and (warned or control)
         words = "control: a record whose failure is not caught; the run should not go on" if control else promise
         lost = f"{STEPS - kept} of {STEPS} steps of the record" if done else "the run"
@@ -52,11 +53,11 @@ def _disk(home: Path) -> list[Row]:
     folder = home / "closed"
     folder.mkdir()
     folder.chmod(0o555)
-    ended = run(partial(watch_spoilt, "", folder), as_nobody=True)
+    ended = run(partial(watch_spoilt, "", folder), has_no_rights=True)
     message = ended.message.partition(": ")[2] or ended.message
     survived = ended.code == 1 and "TargetError" in ended.message and not list(folder.iterdir())
-    told = "an error before the first step, in the user's own code"
-    rows.insert(1, row("watch", "read-only folder", told, Ended(ended.code, message), "nothing", survived))
+    before = "an error before the first step, in the user's own code"
+    rows.insert(1, row("watch", "read-only folder", before, Ended(ended.code, message), "nothing", survived))
     return rows
 
 
@@ -82,9 +83,9 @@ def _cut(home: Path) -> Row:
 
 def _spoilt(home: Path, where: str) -> Row:
     ended = run(partial(watch_spoilt, where, home / where))
-    alerts = [line for line in ended.text.splitlines() if line.startswith("step ")]
+    alerts = [line for line in ended.text.splitlines() if line.startswith("alert in step ")]
     first = alerts[0] if alerts else ""
-    survived = ended.code == 0 and first.startswith(f"step {AT}:") and f"all {STEPS} steps" in ended.text
+    survived = ended.code == 0 and first.startswith(f"alert in step {AT}:") and f"all {STEPS} steps" in ended.text
     promise = "an alert in that very step; the run is the user's to stop (`stop_on`)"
     value = "Inf in a weight" if where == "weights" else "NaN in the data" if where == "data" else "NaN in a gradient"
     return row("watch", value, promise, Ended(ended.code, first), "nothing", survived)
@@ -138,7 +139,7 @@ def _pages(home: Path) -> list[Row]:
     rows = []
     limits: list[tuple[str, dict[str, int | bool], str]] = [
         ("full disk", {"largest_file": 10_000}, "cannot be written"),
-        ("read-only folder", {"as_nobody": True}, "is not allowed"),
+        ("read-only folder", {"has_no_rights": True}, "is not allowed"),
     ]
     home.chmod(0o555)
     page.chmod(0o444)

@@ -1,9 +1,9 @@
 """Faults planted in a user's own work, and our guards switched off."""
 
 import json
-import sys
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def watch_spoilt(where: str, folder: Path) -> None:
                 weight.grad[0, 0] = float("nan")
             optimizer.step()
             for alert in seen.step(loss, batch):
-                print(f"step {step}: {alert}")
+                print(f"alert in step {step}: {alert}")
             time.sleep(0.05 if where == "slowly" else 0)
     print(f"all {step} steps were taken")
 
@@ -131,7 +131,7 @@ def record_unguarded(work: Work) -> Work:
 
 def memory_unguarded(work: Work) -> Work:
     """Return the work with memory that runs out as torch says it."""
-    homes = [sys.modules[f"fathometer.{name}"] for name in ("cli.main", "diagnosis.room", "runs.room", "networks.build")]
+    homes = [import_module(f"fathometer.{name}") for name in ("cli.main", "diagnosis.room", "runs.room")]
     return _patched(work, *((home, "ran_out", lambda problem: False) for home in homes))
 
 

@@ -101,7 +101,7 @@ def read_only(runs: Runs) -> Row:
     struck(runs.into(folder), lambda: lines_in(folder / "log.jsonl") > STRIKE, [signal.SIGKILL])
     before, kept = lines_in(folder / "log.jsonl"), kept_step(folder)
     folder.chmod(0o555)
-    ended = run(runs.into(folder), as_nobody=True)
+    ended = run(runs.into(folder), has_no_rights=True)
     unchanged = lines_in(folder / "log.jsonl") == before and kept_step(folder) == kept
     folder.chmod(0o755)
     survived = ended.code == 2 and unchanged and runs.goes_on(folder)

@@ -62,7 +62,7 @@ def sizes(problem: BaseException) -> str:
     return f"{wanted} was asked for at once" + ("" if free is None else f", and {in_words(free)} was free")
 
 
-def in_words(number: float) -> str:
+def in_words(number: int | float) -> str:
     """Return a number of bytes with its unit.
 
     >>> in_words(3_200_000_000), in_words(45_600), in_words(12)

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 HEAD = "| fault | what is promised | exit | what it said | lost | survived |\n|---|---|---|---|---|---|"
 CONTROL_HEAD = "| room | fault | the guard that is off | exit | lost | survived |\n|---|---|---|---|---|---|"
 ROOMS = {
-    "train": "A run from a file, `fathometer train`, that saves every 20 of 200 steps; and runs of a user's own module and batches.",
+    "train": "`fathometer train`, saving every 20 of 200 steps; and `fm.train` on a user's own module and batches.",
     "study": "`fathometer study` with 18 networks in 6 stacks.",
     "watch": "A user's own loop of 60 steps in `fm.watch`, each measured; the fault comes in step 30.",
     "preflight": "`fathometer preflight` of a user's own file.",
@@ -22,8 +22,8 @@ ROOMS = {
 INTRODUCTION = """# What it survives
 
 Processes are killed, disks fill, files are cut short, numbers stop being finite, memory runs out. Each line is a fault that was
-injected into a process of its own, what is promised then, and what was seen. *Survived* means that the promise held: the exit code, the
-words, nothing lost beyond what the line says, no traceback of ours, and, where a run goes on, the same weights as without the fault.
+injected into a process of its own, what is promised then, and what was seen. *Survived* means that the promise held: the exit
+code, the words, nothing lost beyond what the line says, and, where a run goes on, the same weights as without the fault.
 
 `make bench-faults` injects them all again; `make readme` writes this page from `benchmarks/results/faults.json`.
 """
@@ -47,7 +47,9 @@ def page(found: list[Row] | None = None) -> str:
     for room, words in ROOMS.items():
         own = [row for row in found if row["room"] == room and not row["control"]]
         parts.append(f"## {room}\n\n{words}\n\n" + "\n".join([HEAD, *map(_line, own)]))
-    return "\n\n".join([*parts, "\n".join([CONTROLS, "", CONTROL_HEAD, *(_control(row) for row in found if row["control"])])]) + "\n"
+    return (
+        "\n\n".join([*parts, "\n".join([CONTROLS, "", CONTROL_HEAD, *(_control(row) for row in found if row["control"])])]) + "\n"
+    )
 
 
 def _line(row: Row) -> str:
@@ -67,7 +69,7 @@ def _code(row: Row) -> str:
 
 
 def _said(message: str) -> str:
-    """Return a message as code; a folder that was made for the fault alone is left out of it."""
+    """Return a message as code."""
     return f"`{message.replace('`', chr(39))}`" if message else "–"
 
 

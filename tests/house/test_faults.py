@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 PAGE = runpy.run_path(str(Path(__file__).with_name("faults.py")))
-ROW = {"room": "lab", "fault": "f", "promise": "p", "code": 2, "message": "m", "lost": "nothing", "survived": True, "control": False}
+ROW = {
+    "room": "lab",
+    "fault": "f",
+    "promise": "p",
+    "code": 2,
+    "message": "m",
+    "lost": "nothing",
+    "survived": True,
+    "control": False,
+}
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -42,7 +51,7 @@ def test_what_was_not_survived_is_seen_on_the_page(change: dict[str, Any], words
 
 @pytest.mark.slow
 def test_a_handful_of_faults_is_survived(tmp_path: Path) -> None:
-    """A watch on a full disk, a run whose gradient is spoilt, and memory that runs out keep their promises; a control does not."""
+    """A watch that is killed, one on a full disk, and runs that are spoilt keep their promises; without the guard they do not."""
     from benchmarks.faults.child import run
     from benchmarks.faults.looking import _disk, _stopped
     from benchmarks.faults.numbers import _trained
