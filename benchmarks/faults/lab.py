@@ -91,8 +91,8 @@ def _memory() -> Row:
     process.stdin.write(line)
     process.stdin.flush()
     last = [{"event": "nothing"}, *map(json.loads, process.stdout)][-1]
+    code = process.wait()  # its standard input stays open: where that closes, a worker ends at once
     process.stdin.close()
-    code = process.wait()
     survived = last["event"] == "failed" and "more memory" in last["message"] and code == 0
     promise = "its visitor is told how much was asked for and free, and what to take less of"
     return row("lab", "out of memory in a worker", promise, Ended(code, last.get("message", str(last))), "that work", survived)

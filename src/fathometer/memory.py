@@ -104,7 +104,8 @@ def machine_bytes() -> int | None:
 def free_bytes(problem: BaseException | None = None) -> int | None:
     """Return the memory that is free, within the limits of this process; of the GPU where it was that which ran out."""
     torch: Any = sys.modules.get("torch")
-    if torch is not None and problem is not None and any("CUDA out of memory" in str(one) for one in _chain(problem)):
+    is_of_gpu = any("CUDA out of memory" in str(one) for one in _chain(problem))
+    if is_of_gpu and torch is not None and torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     known = [max(most - used, 0) for most, used in _limits()]
     try:

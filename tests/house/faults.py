@@ -46,7 +46,7 @@ def page(found: list[Row] | None = None) -> str:
     parts = [INTRODUCTION.strip(), f"**{text[0].upper()}{text[1:]}.**"]
     for room, words in ROOMS.items():
         own = [row for row in found if row["room"] == room and not row["control"]]
-        parts.append(f"## {room}\n\n{words}\n\n" + "\n".join([HEAD, *map(_line, own)]))
+        parts.append(f"## {room}\n\n{words}\n\n" + ("\n".join([HEAD, *map(_line, own)]) if own else "Not measured yet."))
     return (
         "\n\n".join([*parts, "\n".join([CONTROLS, "", CONTROL_HEAD, *(_control(row) for row in found if row["control"])])]) + "\n"
     )
