@@ -86,7 +86,7 @@ def read_only(studies: Studies) -> Row:
     ended = run(studies.into(folder), has_no_rights=True)
     folder.chmod(0o755)
     survived = ended.code == 2 and "Permission denied" in ended.message and studies.goes_on(folder)
-    return row("study", "read-only folder", f"an error at the first cell; {GOES_ON}", ended, "nothing", survived)
+    return row("study", "read-only folder", f"an error; {GOES_ON}", ended, "nothing", survived)
 
 
 def lost_worker(studies: Studies) -> Row:

@@ -11,7 +11,7 @@ from fathometer.errors import OutOfMemoryError
 from fathometer.instruments.keep import unchanged
 from fathometer.studies.work import Lost, Task, measured
 
-FAR_TOO_MUCH = 2**60
+RUN_OUT = f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {2**60} bytes."  # as torch says it
 BATCH = torch.ones(64, 8), torch.arange(64) % 3
 
 
@@ -25,7 +25,7 @@ class Hungry(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return three numbers for each sample."""
         if len(x) > self.most:
-            torch.empty(FAR_TOO_MUCH, dtype=torch.uint8)
+            raise RuntimeError(RUN_OUT)
         return self.last(x)
 
 
@@ -64,7 +64,7 @@ def test_a_cell_that_does_not_fit_says_so_in_a_line() -> None:
 
     def too_much(group: object) -> object:
         yield {"x": 1}
-        torch.empty(FAR_TOO_MUCH, dtype=torch.uint8)
+        raise RuntimeError(RUN_OUT)
 
     (_, first), (_, second) = measured(Task(too_much, ({"n": 1}, {"n": 2})))  # pyrefly: ignore[bad-argument-type]
 
