@@ -56,9 +56,10 @@ def _run(args: list[str] | None) -> int | str | None:
             print(_as_json(problem))
         _say(f"error: {problem}")
         code = 2
-    except KeyboardInterrupt:
-        _say("Stopped. Nothing was changed.")
-        code = BY_SIGNAL + signal.SIGINT
+    except KeyboardInterrupt as stop:
+        lost = stop.__context__  # of several processes one is gone, and torchrun ends this one while it is about to say so
+        _say(f"error: {lost}" if isinstance(lost, FathometerError) else "Stopped. Nothing was changed.")
+        code = 2 if isinstance(lost, FathometerError) else BY_SIGNAL + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = READER_GONE
