@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-all test-all-only docs smoke bench bench-gpu bench-many bench-train bench-full-size bench-watch fuzz readme causes pages clean
+.PHONY: demo lab test test-all test-all-only docs smoke bench bench-faults bench-gpu bench-many bench-train bench-full-size bench-watch fuzz readme causes pages clean
 demo: $(READY)          ## the whole story on real handwritten digits; ends in a report
 	$(BIN)/fathometer demo
 
@@ -33,6 +33,9 @@ smoke: $(READY)         ## wheel and sdist: built, compared, installed in an env
 bench: $(READY)         ## benchmarks, written to benchmarks/results
 	$(BIN)/python -m benchmarks
 
+bench-faults: $(READY)  ## faults injected: what is lost, and what is survived
+	$(BIN)/python -m benchmarks faults
+
 bench-many: $(READY)    ## a grid of networks as stacks, against a loop
 	$(BIN)/python -m benchmarks many many_processes
 
@@ -51,9 +54,10 @@ bench-gpu: $(READY)     ## what holds on a GPU, in one table; goes on where it w
 fuzz: $(READY)          ## an hour of bad input; build/fuzz/seeds.jsonl keeps every seed and what was found
 	$(BIN)/python -m benchmarks.fuzz --minutes $(or $(MINUTES),60)
 
-readme: $(READY)        ## write the generated tables of the README and docs/wrong.md anew
+readme: $(READY)        ## write the generated tables of the README, docs/wrong.md and docs/faults.md anew
 	$(BIN)/python -m tests.house.readme
 	$(BIN)/python -m tests.house.wrong
+	$(BIN)/python -m tests.house.faults
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.blocks import blocks
 from benchmarks.depth_cost import depth_cost
 from benchmarks.depth_figure import depth_figure
+from benchmarks.faults.bench import faults
 from benchmarks.features import features
 from benchmarks.flops import flops
 from benchmarks.full_size import full_size
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "blocks": blocks,
     "depth_cost": depth_cost,
     "depth_figure": depth_figure,
+    "faults": faults,
     "features": features,
     "flops": flops,
     "full_size": full_size,

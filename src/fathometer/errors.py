@@ -13,12 +13,13 @@ class FathometerError(ValueError):
     """A mistake that the user can mend; the family of all errors raised on purpose.
 
     FathometerError
-    ├── SpecError       a network, preset or run that cannot exist
-    ├── TargetError     a TARGET that cannot be found, read or called
-    ├── BatchError      inputs or targets that do not fit the model or the loss
-    ├── DataError       data that cannot be found, read or drawn
-    ├── ModelError      a module that cannot be examined
-    └── RecordError     a saved result that cannot be read
+    ├── SpecError        a network, preset or run that cannot exist
+    ├── TargetError      a TARGET that cannot be found, read or called
+    ├── BatchError       inputs or targets that do not fit the model or the loss
+    ├── DataError        data that cannot be found, read or drawn
+    ├── ModelError       a module that cannot be examined
+    ├── RecordError      a saved result that cannot be read
+    └── OutOfMemoryError more than the memory holds
 
     >>> error = SpecError("The depth is 0", "A network has at least one block", "Try depth=1")
     >>> str(error)
@@ -54,6 +55,10 @@ class ModelError(FathometerError):
 
 class RecordError(FathometerError):
     """A saved result that cannot be read."""
+
+
+class OutOfMemoryError(FathometerError):
+    """More than the memory holds."""
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str], error: type[FathometerError] = SpecError) -> FathometerError:

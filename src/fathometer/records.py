@@ -10,7 +10,13 @@ from fathometer.errors import RecordError, SpecError, shown
 from fathometer.spec.checks import LARGEST, check_count, check_flag, check_known, check_positive, check_size, check_word
 
 SCHEMA = "fathometer.record/1"
-Status = Literal["finished", "stopped: loss is not finite", "stopped: gradient is not finite", "stopped: an observer asked"]
+Status = Literal[
+    "finished",
+    "stopped: loss is not finite",
+    "stopped: gradient is not finite",
+    "stopped: weight is not finite",
+    "stopped: an observer asked",
+]
 PRECISIONS = ("float32", "bfloat16", "float16")
 CHECKPOINTING = ("block", "sqrt")
 MOST_SEED = 2**63

@@ -1,6 +1,8 @@
 """The command trains, goes on, and says what came of it."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from fathometer.records import Record
 from fathometer.runs import keeping
 from fathometer.sinks import read_run_record
+from fathometer.training.checkpoint import checkpoints
 
 FILE = """
 folder = "FOLDER/run"
@@ -71,6 +74,46 @@ def test_stopped_from_outside_says_that_it_goes_on(file: Path, run: Command, mon
     assert (result.code, result.out) == (130, "")
     assert "goes on from the latest checkpoint" in result.err
     assert run("train", file).out.startswith("Trained 30 steps")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_waits_for_the_step_and_keeps_it(
+    file: Path, run: Command, number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to stop in step 7 of a run that saves every tenth, it ends after that step with a checkpoint of it."""
+    step = keeping.Keeping._log_step
+
+    def told(self: Any, at: int, *rest: Any) -> None:
+        step(self, at, *rest)
+        if at == 7:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping.Keeping, "_log_step", told)
+        result = run("train", file, "--set", "training.save_every=10")
+
+    assert (result.code, result.out) == (code, "")
+    assert "Stopping after this step" in result.err
+    assert [path.name for path in checkpoints(file.parent / "run" / "checkpoints")] == ["step-00000007"]
+    assert signal.getsignal(number) is not signal.SIG_IGN
+    assert run("train", file, "--set", "training.save_every=10").out.startswith("Trained 30 steps")
+
+
+def test_a_second_signal_does_not_wait(file: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two within one step end the run at once, without that step's checkpoint."""
+    step = keeping.Keeping._log_step
+
+    def told(self: Any, at: int, *rest: Any) -> None:
+        step(self, at, *rest)
+        if at == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(keeping.Keeping, "_log_step", told)
+    result = run("train", file, "--set", "training.save_every=10")
+
+    assert result.code == 130
+    assert checkpoints(file.parent / "run" / "checkpoints") == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The door: who may ask, how much, how often; never a traceback."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -83,6 +85,46 @@ def test_what_is_too_large_is_refused(lab: TestClient) -> None:
 def test_only_the_pages_own_files_are_served(lab: TestClient, path: str) -> None:
     """No path leads out of the page's own files."""
     assert lab.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(
+            "/static/../../etc/passwd",
+            "/static/%2e%2e/%2e%2e/etc/passwd",
+            "/%252e%252e/etc/passwd",
+            "//etc/passwd",
+            "/..;/etc/passwd",
+        ),
+        *(
+            "/static/..%2f..%2fetc%2fpasswd",
+            "/main.js/../../pages.py",
+            "/main.js%00.py",
+            "/./../lab/server.py",
+            "/C:\\windows\\win.ini",
+        ),
+    ],
+)
+def test_a_path_as_it_is_sent_leads_nowhere(lab: TestClient, raw: str) -> None:
+    """Sent as they are, past a client that would tidy them, ways out of the page's files end in 404; the control is a file."""
+
+    def status(path: str) -> int:
+        sent, given = list[dict](), iter([{"type": "http.request", "body": b"", "more_body": False}])
+        scope = {"type": "http", "method": "GET", "path": unquote(path), "raw_path": path.encode(), "query_string": b""}
+        scope |= {"headers": [(b"host", b"127.0.0.1:8642")], "app": lab.app, "http_version": "1.1", "scheme": "http"}
+
+        async def receive() -> dict:
+            return next(given)
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        asyncio.run(lab.app(scope, receive, send))
+        return sent[0]["status"]
+
+    assert status(raw) == 404
+    assert status("/main.js") == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "CONNECT", "BREW"])

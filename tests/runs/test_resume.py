@@ -197,6 +197,33 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(tmp_path: Pa
     assert train(dropout_network(), ASKED, folder=tmp_path).record.losses == whole.record.losses
 
 
+class Spoils(nn.Module):
+    """A network one of whose weights is infinite from the fifth call on, which its loss does not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last, self.calls = nn.Linear(64, 8), nn.Linear(8, 10), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ten numbers for each sample."""
+        self.calls += 1
+        if self.calls == 5:
+            with torch.no_grad():
+                self.first.weight[0, 0] = float("inf")
+        return self.last(torch.tanh(self.first(x + 1)))
+
+
+@pytest.mark.parametrize(("save_every", "kept", "steps"), [(2, ["step-00000002", "step-00000004"], 6), (None, [], 20)])
+def test_a_weight_that_is_not_finite_ends_the_run(save_every: int | None, kept: list[str], steps: int, tmp_path: Path) -> None:
+    """It is not saved, and not trained on in silence: the run ends at the checkpoint that cannot be, and names the weight."""
+    asked = replace(ASKED, save_every=save_every, evaluate_every=None, clip=None)
+    record = train(Spoils(), asked, folder=tmp_path, progress=lambda *_: None).record
+
+    assert (record.status, record.stopped_in, len(record.losses)) == ("stopped: weight is not finite", "first.weight", steps)
+    assert record.held_out_loss is None
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == kept
+
+
 def test_without_a_previous_checkpoint_that_is_said(tmp_path: Path) -> None:
     """Asking for the one before the only one is an error."""
     train(NETWORK, Asked(steps=3), folder=tmp_path)

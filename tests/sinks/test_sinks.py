@@ -80,6 +80,37 @@ def test_a_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     assert (len(read_run_record(tmp_path).rows), read_run_record(tmp_path).cut_short) == (2 * ROWS, 1)
 
 
+def test_a_sink_that_fails_ends_itself_alone(tmp_path: Path) -> None:
+    """It is dropped with a warning once the run has begun, and the others are told on; one that cannot begin is an error."""
+
+    class Fails(JsonLines):
+        def log(self, row: Any, step: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    fan, _ = sink_of([Fails(tmp_path / "one"), tmp_path / "two"])
+    fan.begin({"model": "Net"})
+    with pytest.warns(UserWarning, match="The record in Fails ends here, and the run goes on: OSError: .*No space left"):
+        fan.log(next(rows()), 1)
+    for row in rows():
+        fan.log(row, row["step"])
+    fan.end({"step": ROWS, "how": "finished"})
+
+    assert [len(read_run_record(tmp_path / name).rows) for name in ("one", "two")] == [0, ROWS + 1]
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(TargetError, match="cannot be written to"):
+        sink_of(tmp_path / "file" / "run")[0].begin({})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_an_error_once(tmp_path: Path) -> None:
+    """The line that cannot be written raises with its path, and after it nothing is tried."""
+    (tmp_path / "watch.jsonl").symlink_to("/dev/full")
+    sink = JsonLines(tmp_path)
+    with pytest.raises(TargetError, match="cannot be written: No space left on device"):
+        sink.begin({"model": "Net"})
+    sink.log(next(rows()), 1)
+
+
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     """An empty folder, another file, and a folder that cannot be made are errors that say what to do."""
     with pytest.raises(RecordError, match="no record"):

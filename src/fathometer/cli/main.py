@@ -1,6 +1,7 @@
 """The `fathometer` command: which verbs there are, and how it ends."""
 
 import os
+import signal
 import sys
 import traceback
 from io import TextIOWrapper
@@ -16,9 +17,11 @@ from fathometer.cli.mend import mend
 from fathometer.cli.plan import plan
 from fathometer.cli.preflight import preflight
 from fathometer.cli.presets import presets
+from fathometer.cli.stopping import BY_SIGNAL, in_order
 from fathometer.cli.study import study
 from fathometer.cli.train import train
 from fathometer.errors import FathometerError
+from fathometer.memory import explained, ran_out
 
 COMMANDS = {
     "demo": demo,
@@ -39,6 +42,14 @@ DESCRIPTION = "Makes depth work: tells before training whether a deep network wi
 def main(args: list[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 will not train, 2 an error that says how to mend it, 3 unknown."""
     _say_what_can_be_said()
+    with in_order() as came:
+        code = _run(args)
+    stopped = BY_SIGNAL + signal.SIGINT
+    sys.exit(BY_SIGNAL + came[0] if came and code == stopped else code)
+
+
+def _run(args: list[str] | None) -> int | str | None:
+    """Run one command and return its exit code; whatever it raises has been said."""
     try:
         code = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=args, prog="fathometer", description=DESCRIPTION)
         sys.stdout.flush()
@@ -47,18 +58,22 @@ def main(args: list[str] | None = None) -> None:
             print(_as_json(problem))
         _say(f"error: {problem}")
         code = 2
-    except KeyboardInterrupt:
-        _say("Stopped. Nothing was changed.")
-        code = 130
+    except KeyboardInterrupt as stop:
+        lost = stop.__context__  # of several processes one is gone, and torchrun ends this one while it is about to say so
+        _say(f"error: {lost}" if isinstance(lost, FathometerError) else "Stopped. Nothing was changed.")
+        code = 2 if isinstance(lost, FathometerError) else BY_SIGNAL + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = READER_GONE
     except SystemExit as ended:
         code = READER_GONE if ended.code == 1 else ended.code  # rich ends with 1 where the reader has gone
-    except Exception:  # a fault of ours: Python's own exit code, 1, would read as "will not train"
-        traceback.print_exc()
+    except Exception as problem:
         code = 2
-    sys.exit(code)
+        if ran_out(problem):
+            _say(f"error: {explained(problem, 'and nothing was changed')}")
+        else:  # a fault of ours: Python's own exit code, 1, would read as "will not train"
+            traceback.print_exc()
+    return code
 
 
 def _say_what_can_be_said() -> None:

@@ -26,7 +26,8 @@ def study(
     Every finished cell is kept in the folder at once, and none is measured twice: the same command goes on after a stop, and a
     larger grid measures what is new.
 
-    Exit code: 0 done, whatever the answer; 2 error, also where cells could not be measured; 130 stopped from outside.
+    Exit code: 0 done, whatever the answer; 2 error, also where cells could not be measured; 130 stopped from outside (143 by
+    SIGTERM).
 
     Args:
         name: The study.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,7 +30,9 @@ def train(
     folder holds the resolved file, a log with a line for each step, checkpoints and the record. On several processes:
     torchrun -m fathometer train RUN.toml.
 
-    Exit code: 0 finished, 1 stopped by a loss or gradient that is not finite, 2 error, 130 stopped from outside.
+    Ctrl-C, or SIGTERM, ends it after the step that it is at, which is kept; a second one ends it at once.
+
+    Exit code: 0 finished, 1 stopped by a loss or gradient that is not finite, 2 error, 130 stopped from outside (143 by SIGTERM).
 
     Args:
         run: What to train, on which data, and how.
@@ -39,17 +41,19 @@ def train(
         json: Print the record as JSON, and nothing else.
     """
     from fathometer.cli.show import show_record
+    from fathometer.cli.stopping import Told, between_steps
     from fathometer.json_text import dump
     from fathometer.runs import read_run, train_file
-    from fathometer.training.parallel import joined
+    from fathometer.training.parallel import joined, world
 
-    with joined() as is_first:
+    with joined() as is_first, between_steps() if world() == 1 else nullcontext(Told()) as told:
         asked, alerts = read_run(run, set), list[str]()
+        watching = _watching(asked, alerts)
         try:
-            record = train_file(asked, resume=resume, silent=json, watching=_watching(asked, alerts)).record
+            record = train_file(asked, resume=resume, silent=json, watching=watching, should_stop=told).record
         except KeyboardInterrupt:
             print("Stopped. The same command goes on from the latest checkpoint.", file=sys.stderr)
-            return 130
+            return told.code
         if is_first and json:
             print(dump(record.to_dict()))
         elif is_first:

@@ -16,6 +16,7 @@ from fathometer.diagnosis.fix import Fix, is_sick
 from fathometer.diagnosis.own_batch import own_data
 from fathometer.diagnosis.preflight import case_of, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import propose
+from fathometer.diagnosis.room import one_step, within_memory
 from fathometer.diagnosis.search import Progress, Runs, Search, applied
 from fathometer.diagnosis.trial import RATES, trial_data
 from fathometer.errors import BatchError, ModelError, kind_of
@@ -69,7 +70,7 @@ def mend(
     _check_copies(case.model)
     asked, rates = _like(optimizer, asked or Asked(steps=STEPS))
     runs = Runs(trial_data(case.batch, data, loss_fn), asked, progress or _silent, rates)
-    with unchanged(case.model):
+    with within_memory(case, one_step), unchanged(case.model):
         return _mend(case, runs, optimizer).named(name_of(model))
 
 

@@ -7,6 +7,7 @@ import torch
 from fathometer.contract import main_tensor
 from fathometer.diagnosis.answer import Answer
 from fathometer.diagnosis.case import Case
+from fathometer.diagnosis.evidence import Evidence
 from fathometer.instruments import DepthPoints, Sounding, all_finite
 
 NAMES_SHOWN = 3
@@ -60,3 +61,13 @@ def not_deterministic(first: Any, second: Any) -> list[str]:
     if difference <= 100 * torch.finfo(one.dtype).eps * max(scale, torch.finfo(one.dtype).tiny):
         return []
     return [f"{words} differ by {difference:.2g} (outputs up to {scale:.2g}). Its numbers hold for one pass only."]
+
+
+def good_sentence(evidence: Evidence, verdict: str) -> str:
+    """Return what is said, with a number, where there is nothing to find."""
+    gain, depth = evidence.profile.gain_per_block("gradient"), evidence.depth
+    if verdict == "unknown":
+        return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
+    if gain is None:
+        return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
+    return f"Through {depth} {evidence.kind} the mean square of the gradient changes by × {1 / gain:.3g} per block."

@@ -16,6 +16,8 @@ from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.forecasting import forecast_for
 from fathometer.diagnosis.full_size.asking import FullSize, at_full_size, is_too_large
+from fathometer.diagnosis.notes import good_sentence
+from fathometer.diagnosis.room import within_memory
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, RecordError, kind_of, unknown_name
 from fathometer.finding import CAUSES, Finding, Verdict
@@ -142,7 +144,7 @@ def preflight(
     A spec or preset whose weights and gradients would take more than half of this machine's memory is examined without making
     them: see `FullSize`.
 
-    Raises `FathometerError` for input that cannot be examined.
+    Raises `FathometerError` for input that cannot be examined; `OutOfMemoryError` says how many samples would fit.
 
     >>> preflight("relu-50").verdict
     'will not train'
@@ -153,6 +155,18 @@ def preflight(
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
         _check_optimizer(optimizer, case.model)
+
+    def look(at: Case) -> Preflight:
+        return _judged(at, optimizer, layers, thorough, ignored).named(name_of(model))
+
+    with within_memory(case, look):
+        return look(case)
+
+
+def _judged(
+    case: Case, optimizer: torch.optim.Optimizer | None, layers: Layers, thorough: bool | None, ignored: tuple[str, ...]
+) -> Preflight:
+    """Return the answer of a first look, and of a closer one where it is asked for or needed."""
     examination = examine(case, optimizer=optimizer, layers=layers)
     forecast = forecast_for(case, examination)
     evidence = Evidence(without_readout(examination.profile), forecast)
@@ -171,7 +185,6 @@ def preflight(
         forecast,
         examination.notes,
         ignored,
-        name_of(model),
     )
 
 
@@ -233,13 +246,3 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None
             "Its first step on the model is judged",
             "Make it from model.parameters(), after the model is on its device",
         )
-
-
-def good_sentence(evidence: Evidence, verdict: str) -> str:
-    """Return what is said, with a number, where there is nothing to find."""
-    gain, depth = evidence.profile.gain_per_block("gradient"), evidence.depth
-    if verdict == "unknown":
-        return "Nothing is wrong that could be seen, but too little could be: pass at least 16 samples."
-    if gain is None:
-        return f"Nothing is wrong in {depth} depth point{'s' * (depth != 1)}."
-    return f"Through {depth} {evidence.kind} the mean square of the gradient changes by × {1 / gain:.3g} per block."

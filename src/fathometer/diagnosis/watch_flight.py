@@ -4,9 +4,11 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 from fathometer import json_text
 from fathometer.diagnosis.watch_alerts import Alert
+from fathometer.errors import TargetError
 from fathometer.files import write
 from fathometer.instruments.recorder_reading import Reading
 from fathometer.records import check_schema, read_json
@@ -26,7 +28,7 @@ class FlightRecorder:
         self.written: list[Path] = []
 
     def write(self, reason: str, step: int, alerts: Sequence[Alert] = ()) -> Path | None:
-        """Write what is kept; return the path, None where there is no folder or enough was written."""
+        """Write what is kept; return the path, None where there is no folder, no room, or enough was written."""
         if self.folder is None or len(self.written) >= MOST_FILES:
             return None
         table = {
@@ -38,7 +40,11 @@ class FlightRecorder:
             "losses": [[at, loss] for at, loss in self.losses],
             "readings": [reading.to_row(detail=True) for reading in self.readings],
         }
-        path = write(self.folder / f"flight-{step:08d}.json", json_text.dump(table, indent=None) + "\n")
+        try:
+            path = write(self.folder / f"flight-{step:08d}.json", json_text.dump(table, indent=None) + "\n")
+        except TargetError as problem:  # a full disk is no reason to lose the run
+            warn(f"The last steps could not be kept: {problem}", stacklevel=2)
+            return None
         self.written.append(path)
         return path
 

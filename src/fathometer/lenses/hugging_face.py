@@ -14,7 +14,9 @@ from fathometer.files import is_file
 from fathometer.instruments import seeded
 
 CONTEXT, SAMPLES, IMAGES = 128, 64, 128
-_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_FILES = ("model.safetensors", "model.safetensors.index.json")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, str]:
@@ -22,12 +24,19 @@ def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, s
 
     Weights are read where the folder has them, else drawn as the architecture starts. A text model gets the running Python's own
     sources through the folder's `tokenizer.json`, or random tokens without one; an image model drawn scenes. Nothing is fetched.
-    Raises `TargetError` for a folder or a model that cannot be read.
+    Raises `TargetError` for a folder or a model that cannot be read, or whose weights are a pickle; its own code is never run.
     """
     home = Path(folder)
     if not is_file(home / "config.json"):
         raise TargetError(
             f'There is no "{home / "config.json"}"', "hf:FOLDER needs a folder with a config.json", "Check the path"
+        )
+    has_weights = any((home / name).is_file() for name in _FILES)
+    if not has_weights and any((home / name).is_file() for name in _PICKLED):
+        raise TargetError(
+            f'"{home.name}" holds its weights as a pickle',
+            "Reading a pickle can run any code: only safetensors are read",
+            "Where you trust it, load it by hand and call model.save_pretrained(folder)",
         )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
@@ -35,8 +44,7 @@ def load_folder(folder: str | Path, *, seed: int = 0) -> tuple[nn.Module, Any, s
     except ImportError:
         raise TargetError("transformers is not installed", "hf:FOLDER needs it", "Run: pip install 'fathometer[hf]'") from None
     try:
-        config = transformers.AutoConfig.from_pretrained(home, local_files_only=True)
-        has_weights = any((home / name).is_file() for name in _FILES)
+        config = transformers.AutoConfig.from_pretrained(home, **_OFFLINE)
         with seeded(seed):
             model = _model(transformers, config, home if has_weights else None)
     except TargetError:
@@ -60,7 +68,7 @@ def _model(transformers: Any, config: Any, home: Path | None) -> nn.Module:
     for name in ("AutoModelForCausalLM", "AutoModelForImageClassification", "AutoModelForMaskedLM", "AutoModel"):
         auto = getattr(transformers, name)
         if type(config) in auto._model_mapping and not (name == "AutoModelForCausalLM" and config.model_type in _MASKED):
-            return auto.from_config(config) if home is None else auto.from_pretrained(home, local_files_only=True)
+            return auto.from_config(config) if home is None else auto.from_pretrained(home, use_safetensors=True, **_OFFLINE)
     raise TargetError(
         f'There is no model of type "{config.model_type}"',
         "It reads text or images",

@@ -1,6 +1,7 @@
 """Work handed to the workers of an executor, and their results."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
@@ -31,8 +32,13 @@ def local_pool(workers: int | None = None) -> ProcessPoolExecutor:
             "Workers begin by importing the main module",
             "Save it as a file and run that, or leave `executor` out",
         )
-    one_thread = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    return ProcessPoolExecutor(workers or _cores(), mp_context=get_context("spawn"), **one_thread)
+    return ProcessPoolExecutor(workers or _cores(), mp_context=get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """Make a new process a worker: one thread, and Ctrl-C is for who has asked for the work."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def hand_out(work: Sequence[Work], executor: Executor) -> Iterator[Result]:

@@ -19,6 +19,7 @@ SCHEMA = "fathometer.run/1"
 RUN, LOG, CHECKPOINTS, RECORD = "run.json", "log.jsonl", "checkpoints", "record.json"
 FREE = ("evaluate_every", "save_every")  # these decide nothing of the outcome
 Resume = Literal["latest", "previous"]
+ShouldStop = Callable[[], bool]
 Watching = Callable[[Course], AbstractContextManager[Observer]]
 
 
@@ -26,11 +27,18 @@ class RunFolder:
     """A folder that holds one run, and from which the same run goes on; only the first process writes.
 
     `beside` are texts to keep in it, by the names of their files. `watching` makes an observer of the run, as a context,
-    from its `Course` (model, optimizer, step): see `go_on`.
+    from its `Course` (model, optimizer, step): see `go_on`. `should_stop` is asked after each step: where it is true the step
+    is saved, and the run ends with `KeyboardInterrupt`.
     """
 
-    def __init__(self, path: str | Path, beside: Mapping[str, str] | None = None, watching: Watching | None = None) -> None:
-        self.path, self.beside, self.watching = Path(path), beside or {}, watching
+    def __init__(
+        self,
+        path: str | Path,
+        beside: Mapping[str, str] | None = None,
+        watching: Watching | None = None,
+        should_stop: ShouldStop = lambda: False,
+    ) -> None:
+        self.path, self.beside, self.watching, self.should_stop = Path(path), beside or {}, watching, should_stop
         self._log: BinaryIO | None = None
 
     def claim(self, network: Mapping[str, Any], asked: Asked, data: Mapping[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """What happens between the steps of a run: show, log, judge, save."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from fathometer.contract import call, known_targets, loss_of, output_tensor, split_batch
+from fathometer.contract import call, known_targets, loss_of, output_tensor, split_batch, tensors_in
 from fathometer.errors import FathometerError
 from fathometer.instruments import first_non_finite, unchanged
 from fathometer.runs.folder import Resume, RunFolder
@@ -14,6 +14,8 @@ from fathometer.runs.meter import Meter
 from fathometer.training import Course, Evaluation, Fit
 from fathometer.training.loop import endless
 from fathometer.training.parallel import local
+from fathometer.training.state import is_finite
+from fathometer.training.step import NotFinite
 
 Judge = Callable[[bool], Evaluation]  # of whether it is the end, and may take its time
 
@@ -47,19 +49,22 @@ class Keeping:
             next(stream)
         return stream
 
-    def after(self, show: Callable[[int, float], object], meter: Meter) -> Callable[[int, float], None]:
-        """Return what is done after each step."""
+    def after(self, show: Callable[[int, float], object], meter: Meter) -> Callable[[int, float], NotFinite | None]:
+        """Return what is done after each step; it says "weight" where one that should be saved is not finite."""
         asked = self.course.asked
 
-        def act(step: int, loss: float) -> None:
+        def act(step: int, loss: float) -> NotFinite | None:
             show(step, loss)
             self._log_step(step, loss, meter)
             with meter.pause():
                 if asked.evaluate_every is not None and step % asked.evaluate_every == 0 and step < asked.steps:
                     self._judged(at_end=False)
                 is_due = asked.save_every is not None and step % asked.save_every == 0 and step < asked.steps
-                if self.folder is not None and is_due:
-                    self._save()
+                is_told = self.folder is not None and self.folder.should_stop()
+                is_lost = self.folder is not None and (is_due or is_told) and not self._save()
+            if is_told:
+                raise KeyboardInterrupt
+            return "weight" if is_lost else None
 
         return act
 
@@ -69,14 +74,18 @@ class Keeping:
         if self.folder is not None:
             self.folder.log({"step": step, "not_finite": self._lost[-1]})
 
-    def end(self, fitted: Fit, meter: Meter) -> Evaluation | None:
+    def end(self, fitted: Fit, meter: Meter) -> tuple[Fit, Evaluation | None]:
         """Judge and save what the last step has left; weights that had diverged are not worth a number."""
         if fitted.stopped_at is not None:
-            return None
-        score = self._judged(at_end=True, is_new=self.course.step > meter.first)
-        if self.folder is not None and self.course.step > meter.first:
+            return fitted, None
+        is_new = self.course.step > meter.first
+        if self.folder is not None and is_new and not is_finite(self.course.model):
             self._save()
-        return score
+            return replace(fitted, stopped_at=self.course.step + 1, status="stopped: weight is not finite"), None
+        score = self._judged(at_end=True, is_new=is_new)
+        if self.folder is not None and is_new:
+            self._save()
+        return fitted, score
 
     def _log_step(self, step: int, loss: float, meter: Meter) -> None:
         if self.folder is None:
@@ -93,16 +102,22 @@ class Keeping:
             self.folder.log({"step": step, "held_out_loss": score.loss, "held_out_accuracy": score.accuracy})
         return score
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Save, and return whether that could be: where a weight is not finite it is named."""
         assert self.folder is not None
         state = self.batches.state_dict() if hasattr(self.batches, "state_dict") else None
-        self.folder.save(self.course, {"data": state})
+        if self.folder.save(self.course, {"data": state}) is not None:
+            return True
+        broken = (name for name, value in self.course.model.state_dict().items() if not bool(local(value).isfinite().all()))
+        self._lost.append(next(broken, None))
+        return False
 
 
 def where_lost(model: nn.Module, batch: Any) -> str | None:
     """Return the module, and the operation in it, whose result is first not finite; else a parameter whose gradient is not.
 
-    That is the last such one: going back, there it begins. None where all are finite: then the loss itself is not.
+    That is the last such one: going back, there it begins. Else the inputs, and None where all of it is finite: then the loss
+    itself is not.
     """
     inputs, targets = split_batch(batch)
     with unchanged(model):
@@ -114,7 +129,10 @@ def where_lost(model: nn.Module, batch: Any) -> str | None:
         return f"{where} ({'the derivative of ' if found.in_backward else ''}{found.operation})"
     gradients = [(name, parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None]
     broken = [name for name, gradient in gradients if not bool(local(gradient).isfinite().all())]
-    return f"the gradient of {broken[-1]}" if broken else None
+    if broken:
+        return f"the gradient of {broken[-1]}"
+    given = [tensor for _, tensor in tensors_in(inputs) if tensor.is_floating_point()]
+    return None if all(bool(tensor.isfinite().all()) for tensor in given) else "the inputs of the batch"
 
 
 def _end_of(output: Any, targets: Any) -> Tensor:

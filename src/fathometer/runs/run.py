@@ -20,6 +20,7 @@ from fathometer.runs.folder import Resume, RunFolder
 from fathometer.runs.keeping import Judge, Keeping
 from fathometer.runs.meter import make_meter
 from fathometer.runs.progress import OnProgress, progress_bar
+from fathometer.runs.room import within_memory
 from fathometer.spec import Spec, spec_to_dict
 from fathometer.training import Evaluation, Fit, begin, evaluate, go_on
 from fathometer.training.batch import device_of
@@ -86,11 +87,12 @@ def train(
             first=course.step,
         )
         watched = nullcontext() if kept is None or kept.watching is None else kept.watching(course)
-        with _shown(asked.steps, progress, meter.facts) as show, watched as observer:
+        room = within_memory(course, meter.counted(stream), loss_fn)
+        with room as noted, _shown(asked.steps, progress, meter.facts) as show, watched as observer:
             after, lost = keeping.after(show, meter), keeping.on_nonfinite
             observers = () if observer is None else (observer,)
-            fitted = go_on(course, meter.counted(stream), loss_fn=loss_fn, observers=observers, on_step=after, on_nonfinite=lost)
-        score = keeping.end(fitted, meter)
+            fitted = go_on(course, noted(), loss_fn=loss_fn, observers=observers, on_step=after, on_nonfinite=lost)
+        fitted, score = keeping.end(fitted, meter)
     record = _record(described, asked, fitted, score, keeping.lost_in)
     if kept is not None:
         kept.finish(record)

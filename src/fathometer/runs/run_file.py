@@ -12,7 +12,7 @@ from fathometer.data import Dataset, find_dataset
 from fathometer.errors import SpecError, TargetError, shown, unknown_name
 from fathometer.files import is_text
 from fathometer.records import Asked
-from fathometer.runs.folder import Resume, RunFolder, Watching
+from fathometer.runs.folder import Resume, RunFolder, ShouldStop, Watching
 from fathometer.runs.run import Trained, train
 from fathometer.spec import ConvNet, Mlp, Spec, Transformer, spec_from_dict, spec_to_dict
 from fathometer.spec.changes import OFF, plain_value
@@ -76,12 +76,19 @@ def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
     return RunFile(network, data, asked, Path(folder), _device(table.get("device", "auto")), source, wishes)
 
 
-def train_file(run: RunFile, *, resume: Resume = "latest", silent: bool = False, watching: Watching | None = None) -> Trained:
+def train_file(
+    run: RunFile,
+    *,
+    resume: Resume = "latest",
+    silent: bool = False,
+    watching: Watching | None = None,
+    should_stop: ShouldStop = lambda: False,
+) -> Trained:
     """Train what `read_run` has read, or go on with it, and keep it in its folder with the resolved file.
 
-    `silent` shows no progress; `watching` is that of `RunFolder`. Raises what `train` raises.
+    `silent` shows no progress; `watching` and `should_stop` are those of `RunFolder`. Raises what `train` raises.
     """
-    kept = RunFolder(run.folder, {RESOLVED: run.to_toml()}, watching)
+    kept = RunFolder(run.folder, {RESOLVED: run.to_toml()}, watching, should_stop)
     progress, device = (lambda *_: None) if silent else None, own_device(run.device)
     return train(run.network, run.asked, data=run.source, folder=kept, resume=resume, device=device, progress=progress)
 

@@ -1,8 +1,9 @@
 """What a sink is, and one that hands everything on to several."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from warnings import warn
 
 from fathometer.errors import TargetError, kind_of
 from fathometer.sinks.json_lines import JsonLines
@@ -27,30 +28,36 @@ class Sink(Protocol):
 
 
 class Fan:
-    """Hands everything on to several sinks."""
+    """Hands everything on to several sinks. One that fails once the run has begun is dropped with a warning: the run goes on."""
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         self.sinks = list(sinks)
 
     def begin(self, about: Row) -> None:
-        """Say what the run is."""
+        """Say what the run is; a sink that cannot begin raises, for nothing is lost yet."""
         for sink in self.sinks:
             sink.begin(about)
 
     def log(self, row: Row, step: int) -> None:
         """Hand on a measured step."""
-        for sink in self.sinks:
-            sink.log(row, step)
+        self._hand_on(lambda sink: sink.log(row, step))
 
     def alert(self, row: Row, step: int) -> None:
         """Hand on an alert."""
-        for sink in self.sinks:
-            sink.alert(row, step)
+        self._hand_on(lambda sink: sink.alert(row, step))
 
     def end(self, about: Row) -> None:
         """Say how the run ended."""
-        for sink in self.sinks:
-            sink.end(about)
+        self._hand_on(lambda sink: sink.end(about))
+
+    def _hand_on(self, give: Callable[[Sink], None]) -> None:
+        for sink in tuple(self.sinks):
+            try:
+                give(sink)
+            except Exception as problem:  # a full disk, a tracker that is gone: no reason to lose a run
+                self.sinks.remove(sink)
+                what = f"The record in {type(sink).__name__} ends here, and the run goes on: {type(problem).__name__}: {problem}"
+                warn(what, stacklevel=4)
 
 
 def sink_of(record: Any) -> tuple[Fan, Path | None]:

@@ -1,6 +1,7 @@
 """A run as lines of JSON, readable up to the last flush."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,8 @@ Row = Mapping[str, Any]
 class JsonLines:
     """Writes `watch.jsonl` in a folder, a line for each measured step, each handed to the system at once.
 
-    A run that goes on in the same folder begins a new part with a line of its own, and the old lines stay.
+    A run that goes on in the same folder begins a new part with a line of its own, and the old lines stay. Raises `TargetError`
+    once a line cannot be written, and then writes no more.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -57,6 +59,15 @@ class JsonLines:
         self._file = None
 
     def _write(self, row: Row) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(json_text.dump(dict(row), indent=None) + "\n")
             self._file.flush()
+        except OSError as problem:
+            file, self._file = self._file, None
+            with suppress(OSError):  # what could not be written is still in its buffer
+                file.close()
+            raise TargetError(
+                f'"{self.path}" cannot be written: {problem.strerror}', "What was written before is as it was", "Make room"
+            ) from None

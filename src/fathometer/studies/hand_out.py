@@ -71,7 +71,15 @@ def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[list[Result]]:
                     yield found
     finally:
         for pool in [*idle, *(pool for pool, _, _ in busy.values())]:
-            pool.shutdown(wait=False, cancel_futures=True)
+            _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End a pool and its process, also in the middle of a task: nobody waits for that any more."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())  # public from Python 3.14 on, as `kill_workers`
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
 
 
 def _begin(pool: ProcessPoolExecutor, task: Task) -> tuple[Future[list[Result]], ProcessPoolExecutor]:

@@ -7,6 +7,7 @@ from time import process_time
 import torch
 
 from fathometer.errors import FathometerError
+from fathometer.memory import ran_out, sizes
 from fathometer.studies.question import Cell, Row
 
 
@@ -37,8 +38,15 @@ def measured(task: Task) -> Iterator[tuple[Cell, Row | Lost]]:
             yield cell, {**row, "cpu_seconds": round(row.get("cpu_seconds", now - start), 3)}
             done, start = done + 1, process_time()
     except Exception as problem:  # reported with the others at the end
-        reason = str(problem) if isinstance(problem, FathometerError) else f"{type(problem).__name__}: {problem}"
-        yield from ((cell, Lost(reason)) for cell in task.cells[done:])
+        yield from ((cell, Lost(_reason(problem))) for cell in task.cells[done:])
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, FathometerError):
+        return str(problem)
+    if ran_out(problem):
+        return f"memory ran out: {sizes(problem)}. Fewer workers, or smaller networks, fit"
+    return f"{type(problem).__name__}: {problem}"
 
 
 def in_worker(task: Task) -> list[tuple[Cell, Row | Lost]]:

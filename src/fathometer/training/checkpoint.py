@@ -22,7 +22,7 @@ from fathometer.training.state import is_finite, set_training, set_weights, trai
 SCHEMA = "fathometer.checkpoint/1"
 KEPT = 2  # the newest ones
 WEIGHTS, TRAINING, FACTS, SUMS = "model.safetensors", "training.safetensors", "facts.json", "SHA256SUMS"
-_FINISHED = re.compile(r"step-(\d{8,})")
+_FINISHED = re.compile(r"step-([0-9]{8,})")
 
 
 def save(course: Course, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path | None:

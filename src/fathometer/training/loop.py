@@ -25,6 +25,7 @@ _STATUS: dict[NotFinite | None, Status] = {
     None: "finished",
     "loss": "stopped: loss is not finite",
     "gradient": "stopped: gradient is not finite",
+    "weight": "stopped: weight is not finite",
 }
 
 
@@ -57,8 +58,8 @@ def fit(
     before clipping, every observer is called with (step, model, loss): gradients are in the parameters. A loss
     that is not finite ends the run before its backward pass and optimizer step, with the weights as they were; so does a
     gradient, where its norm is known (see `take_step`): `on_nonfinite` is called with (step, model, batch). `on_step` is
-    called with (step, loss) after each step. An observer with a true attribute `should_stop` ends the run after the step, as
-    a watch does.
+    called with (step, loss) after each step; where it returns "weight", one is not finite, and the run ends. So it does where
+    an observer has a true attribute `should_stop`, as a watch may.
     """
     course = begin(model, asked, scales)
     return go_on(course, batches, loss_fn=loss_fn, observers=observers, on_nonfinite=on_nonfinite, on_step=on_step)
@@ -85,8 +86,9 @@ def go_on(
                 if on_nonfinite is not None:
                     on_nonfinite(course.step + 1, course.model, batch)
                 break
-            if on_step is not None:
-                on_step(course.step, course.losses[-1])
+            if on_step is not None and on_step(course.step, course.losses[-1]) == "weight":
+                stop = "weight"
+                break
             if any(getattr(observer, "should_stop", False) for observer in observers):
                 return Fit(tuple(course.losses), None, course.seconds, "stopped: an observer asked")
     return Fit(tuple(course.losses), None if stop is None else course.step + 1, course.seconds, _STATUS[stop])

@@ -15,7 +15,7 @@ from fathometer.training.precision import LEAST_SCALE, casting
 from fathometer.training.schedules import set_rates
 
 Observer = Callable[[int, nn.Module, Tensor], object]
-NotFinite = Literal["loss", "gradient"]
+NotFinite = Literal["loss", "gradient", "weight"]
 
 
 def take_step(

@@ -14,8 +14,9 @@ from fathometer.diagnosis.examine import Examination
 from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate
 from fathometer.diagnosis.full_size.examine import Progress, examine_unmade
 from fathometer.diagnosis.full_size.unmade import unmade_network
+from fathometer.diagnosis.notes import good_sentence
 from fathometer.diagnosis.own_batch import own_batch
-from fathometer.diagnosis.preflight import Preflight, good_sentence, known_causes, name_of
+from fathometer.diagnosis.preflight import Preflight, known_causes, name_of
 from fathometer.diagnosis.rules import judge, verdict_of
 from fathometer.errors import ModelError, SpecError, shown
 from fathometer.implicit import session_of

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from fathometer.diagnosis.full_size.estimate import machine_bytes
 from fathometer.errors import ModelError, kind_of
+from fathometer.memory import machine_bytes
 from fathometer.scaling import num_parameters
 from fathometer.spec import PRESETS, Mlp, Spec, Transformer, preset
 

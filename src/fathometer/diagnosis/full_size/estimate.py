@@ -1,8 +1,6 @@
 """What will a look at full size cost? Said before it begins."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from time import process_time
 
 import torch
@@ -10,6 +8,7 @@ from torch import nn
 
 from fathometer.errors import ModelError
 from fathometer.implicit import Matrix, Session, implicit_weights
+from fathometer.memory import free_bytes, held_bytes, machine_bytes
 
 # Over what the products alone take, measured on GPT-3 and Llama 3 shapes of 1 to 1,000 billion parameters: JOURNAL.md.
 OVERHEAD, START_SECONDS, NUMBER_BYTES = 1.5, 0.5, 4
@@ -46,7 +45,7 @@ def estimate(model: nn.Module, vectors: int) -> Estimate:
     numbers += READOUT_COPIES * vectors * max((max(weight.shape[-2:]) for weight in weights.values()), default=0)
     seconds = START_SECONDS + OVERHEAD * widths * _seconds_per_width(vectors)
     total = sum(parameter.numel() for parameter in model.parameters())
-    return Estimate(seconds, _held_now() + NUMBER_BYTES * numbers, total)
+    return Estimate(seconds, held_bytes() + NUMBER_BYTES * numbers, total)
 
 
 def check_room(cost: Estimate) -> None:
@@ -58,14 +57,6 @@ def check_room(cost: Estimate) -> None:
             f"This machine has {room / 1e9:.1f} GB free: what enters each block must be kept",
             "Ask for fewer tokens (--tokens 4), or for a network less deep",
         )
-
-
-def machine_bytes() -> int | None:
-    """Return the memory of this machine; None where it does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _largest_stack(model: nn.Module) -> list[nn.Module]:
@@ -86,16 +77,6 @@ def _seconds_per_width(vectors: int) -> float:
     return min(times) / (2 * PROBE_WIDTH)
 
 
-def _held_now() -> int:
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 320_000_000  # torch and this package
-
-
 def _available_bytes() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")) + _held_now()
-    except (OSError, StopIteration):
-        return machine_bytes()
+    free = free_bytes()
+    return machine_bytes() if free is None else free + held_bytes()

@@ -64,7 +64,7 @@ def _config(home: Path) -> Any:
     except ImportError:
         raise TargetError("transformers is not installed", "hf:FOLDER needs it", "Run: pip install 'fathometer[hf]'") from None
     try:
-        return transformers.AutoConfig.from_pretrained(home, local_files_only=True)
+        return transformers.AutoConfig.from_pretrained(home, local_files_only=True, trust_remote_code=False)
     except Exception as problem:
         raise TargetError(
             f'"{home.name}/config.json" cannot be read: {first_words(problem)}',

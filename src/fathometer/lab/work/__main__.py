@@ -11,7 +11,9 @@ from typing import Any
 from fathometer import json_text
 from fathometer.errors import FathometerError
 from fathometer.lab.orders import Order, read_order
+from fathometer.memory import ran_out, sizes
 
+TOO_MUCH = "It needs more memory than the lab gives to one piece of work:"
 CALM = 5  # as `nice` counts: the server, and the visitor's other programs, come first
 
 
@@ -41,15 +43,12 @@ def _done(work: Any, order: Order, tell: Any) -> dict[str, Any]:
     """Do the work and return its last event."""
     try:
         return {"event": "done", **work(order, tell)}
-    except FathometerError as problem:
-        return {"event": "refused", "given": problem.given, "expected": problem.expected, "mend": problem.mend}
-    except MemoryError:
-        return {"event": "failed", "message": "It needs more memory than the lab gives to one piece of work."}
-    except RuntimeError as problem:
-        if "allocate" in str(problem):  # torch's own words for it
-            return {"event": "failed", "message": "It needs more memory than the lab gives to one piece of work."}
-        traceback.print_exc()
-    except Exception:
+    except Exception as problem:
+        if ran_out(problem):
+            told = problem.expected if isinstance(problem, FathometerError) else sizes(problem)
+            return {"event": "failed", "message": f"{TOO_MUCH} {told}. Take fewer layers, or narrower ones."}
+        if isinstance(problem, FathometerError):
+            return {"event": "refused", "given": problem.given, "expected": problem.expected, "mend": problem.mend}
         traceback.print_exc()
     return {"event": "failed", "message": "The lab made a mistake; its terminal says more."}
 

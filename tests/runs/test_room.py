@@ -1,0 +1,66 @@
+"""A run that does not fit into memory says what would, and that does."""
+
+import re
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fathometer.errors import OutOfMemoryError
+from fathometer.networks import build
+from fathometer.records import Asked
+from fathometer.runs import room, train
+
+RUN_OUT = f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {2**60} bytes."  # as torch says it
+DATA = [(torch.ones(64, 8), torch.arange(64) % 3)]
+
+
+class Hungry(nn.Module):
+    """A network that takes so many samples at once, and no more, or whose blocks must be recomputed."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.last = most, nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return three numbers for each sample."""
+        if len(x) > self.most:
+            raise RuntimeError(RUN_OUT)
+        return self.last(x)
+
+
+@pytest.mark.parametrize(("most", "parts"), [(32, 2), (16, 4), (5, 16), (1, 64)])
+def test_the_parts_that_fit_are_said_and_do(most: int, parts: int) -> None:
+    """The error names the step, the batch and the least `accumulate` of the halves; with it the run goes through."""
+    with pytest.raises(OutOfMemoryError, match=r"in step 1, on a batch of 64\..* was asked for at once") as caught:
+        train(Hungry(most), Asked(steps=2), data=DATA, progress=lambda *_: None)
+    said = re.search(r"Tried, and it fits: accumulate = (\d+)", caught.value.mend)
+
+    assert said is not None
+    assert int(said[1]) == parts
+    done = train(Hungry(most), Asked(steps=2, accumulate=parts), data=DATA, progress=lambda *_: None)
+    assert done.record.status == "finished"
+
+
+def test_where_nothing_fits_the_size_that_would_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no part small enough, the error says what the weights take, and with little memory how many would fit."""
+    with pytest.raises(OutOfMemoryError, match="27 parameters take 432 bytes with adam; it is the activations"):
+        train(Hungry(0), Asked(steps=2), data=DATA, progress=lambda *_: None)
+
+    monkeypatch.setattr(room, "free_bytes", lambda: 100)
+    with pytest.raises(OutOfMemoryError, match="take a network of at most 13, or sgd"):
+        train(Hungry(0), Asked(steps=2), data=DATA, progress=lambda *_: None)
+
+
+def test_another_error_is_left_as_it_is() -> None:
+    """The control: an error of the user's own is not taken for memory."""
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        train(nn.Linear(9, 3), Asked(steps=2), data=DATA, progress=lambda *_: None)
+
+
+def test_weights_that_do_not_fit_are_counted() -> None:
+    """A network of a quadrillion parameters is refused with its size and how many would fit; nothing of it stays."""
+    with pytest.raises(
+        OutOfMemoryError, match=r"a network of [\d,]+ parameters was built, [\d,]+ TB.* Up to [\d,]+ parameters fit"
+    ):
+        build("mlp-5@width=20000000")
