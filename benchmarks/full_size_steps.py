@@ -16,7 +16,7 @@ SIZES = ("small", "medium", "large", "xl", "2.7b", "6.7b", "13b")
 INITS = {"standard": "", "CompleteP": "init=completep,base_width=768,base_depth=12"}
 RULES = {"SGD": Rule("sgd", 0.1), "Adam": Rule("adam", 6e-4)}  # Adam's rate is that of GPT-3 Small
 STEPS = 3
-MINUTES = 20.0  # of process time; what is left is told, and done when it is run again
+MINUTES = 30.0  # of process time; what is left is told, and done when it is run again
 
 
 def full_size_steps() -> list[dict[str, Any]]:

@@ -77,6 +77,16 @@ def _watched(rows: Rows) -> str:
     return f"{tenth:.2f} times the bare loop (at most {most:.2f}), {every:.2f} at every step"
 
 
+def _factors(rows: Rows) -> str:
+    others = [row for row in rows if row["version"] and row["network"] == "gpt 12 x 128"]
+    return ", ".join(f"{row['watcher']} {row['factor']:.2g}" for row in others) + " times, every step in full"
+
+
+def _tried(rows: Rows) -> str:
+    failed = sum(row["failures"] for row in rows)
+    return f"{sum(row['examples'] for row in rows):,} inputs of {len(rows)} kinds, {failed or 'none'} failed"
+
+
 CLAIMS = (
     Claim(
         "Tells before training whether it will train, on families that no limit was set on",
@@ -146,8 +156,16 @@ CLAIMS = (
         "many",
         lambda rows: f"{median(row['by_hand'] / row['many'] for row in rows):.1f} times (median of {len(rows)} groups)",
     ),
-    Claim("Watches every tenth step of a GPT of 12 layers for nearly nothing", "watch", _watched),
+    Claim("Watches every tenth step of a GPT of 12 layers for nearly nothing", "watch", _watched, _factors, "watch_peers"),
     Claim("Warns of a run that goes wrong before it does", "watch_faults", _warned),
+    Claim(
+        "Survives kills, full disks, damaged files, numbers that are not finite, and memory that runs out",
+        "faults",
+        lambda rows: f"{_of(_where(rows, control=False), lambda row: row['survived'])} faults",
+        lambda rows: f"with the guard off {_of(_where(rows, control=True), lambda row: row['survived'])}",
+        "faults",
+    ),
+    Claim("Refuses bad input in words", "fuzz", _tried),
     Claim(
         "Fits a scaling law of 245 points from 500 starts",
         "law_fit",
