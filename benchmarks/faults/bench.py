@@ -52,7 +52,7 @@ def part(name: str) -> list[Row]:
 
 def summary(rows: list[Row]) -> str:
     """Return how many faults were survived, and how many controls were not."""
-    tried = [row for row in rows if not row["control"]]
-    controls = [row for row in rows if row["control"]]
+    known = [row for row in rows if row["survived"] is not None]
+    tried, controls = ([row for row in known if row["control"] is control] for control in (False, True))
     well, caught = sum(row["survived"] for row in tried), sum(not row["survived"] for row in controls)
     return f"survived {well} of {len(tried)}; without the guard not survived {caught} of {len(controls)}"

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,15 @@ def test_stopped_from_outside_says_that_it_goes_on(file: Path, run: Command, mon
     assert run("train", file).out.startswith("Trained 30 steps")
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Hear Ctrl-C, which a shell has its background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_waits_for_the_step_and_keeps_it(
     file: Path, run: Command, number: int, code: int, monkeypatch: pytest.MonkeyPatch
@@ -99,6 +108,7 @@ def test_a_signal_waits_for_the_step_and_keeps_it(
     assert run("train", file, "--set", "training.save_every=10").out.startswith("Trained 30 steps")
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_signal_does_not_wait(file: Path, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two within one step end the run at once, without that step's checkpoint."""
     step = keeping.Keeping._log_step

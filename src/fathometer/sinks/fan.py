@@ -1,6 +1,7 @@
 """What a sink is, and one that hands everything on to several."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from warnings import warn
@@ -28,7 +29,7 @@ class Sink(Protocol):
 
 
 class Fan:
-    """Hands everything on to several sinks. One that fails once the run has begun is dropped with a warning: the run goes on."""
+    """Hands everything on to several sinks; one that fails once the run has begun ends with a warning, and the run goes on."""
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         self.sinks = list(sinks)
@@ -56,6 +57,8 @@ class Fan:
                 give(sink)
             except Exception as problem:  # a full disk, a tracker that is gone: no reason to lose a run
                 self.sinks.remove(sink)
+                with suppress(Exception):  # it may hold a file or a connection
+                    sink.end({"how": "the record failed"})
                 what = f"The record in {type(sink).__name__} ends here, and the run goes on: {type(problem).__name__}: {problem}"
                 warn(what, stacklevel=4)
 

@@ -1,5 +1,6 @@
 """A run as lines of JSON, readable up to the last flush."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ class JsonLines:
         """Say what the run is; raise `TargetError` where nothing can be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            cut = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
+            cut = self.path.exists() and _last_byte(self.path) not in (b"", b"\n")
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as problem:
             raise TargetError(
@@ -71,3 +72,12 @@ class JsonLines:
             raise TargetError(
                 f'"{self.path}" cannot be written: {problem.strerror}', "What was written before is as it was", "Make room"
             ) from None
+
+
+def _last_byte(path: Path) -> bytes:
+    """Return the last byte of a file, none of an empty one."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return b""
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)
