@@ -25,6 +25,16 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("its narrow twin", "twin", ""), ("cause", "found in the twin", ""),
         ("share of a good twin's drop, trained", "drop", ".0%"), ("truth of the twin", "trained", ""),
     ),
+    "full_size_exact": (
+        ("network", "network", ""), ("optimizer", "optimizer", ""), ("steps", "steps", ""), ("seeds", "seeds", ""),
+        ("p: real against real again", "p, real against real again", ".2f"),
+        ("p: real against never made", "p, real against never made", ".2f"),
+        ("p: the same at another rate", "p, real against never made, another rate", ".3f"),
+    ),
+    "full_size_steps": (
+        ("network", "network", ""), ("parametrization", "parametrization", ""), ("optimizer", "optimizer", ""),
+        ("last stream after three steps, times its start", "growth", ".3g"), ("process time, s", "seconds", ".0f"),
+    ),
     "training": (
         ("loop", "own", ""), ("against", "loop", ""), ("tokens a CPU second over its", "own_over_it", ".3f"),
         ("lowest round", "lowest", ".3f"), ("highest", "highest", ".3f"), ("aim", "target", ""),

@@ -138,6 +138,13 @@ CLAIMS = (
     Claim("Preflights GPT-3 175B without its weights", "full_size", lambda rows: _full(rows, "gpt3-175b"), lambda _: NOBODY),
     Claim("A trillion parameters", "full_size", lambda rows: _full(rows, "1,000 billion"), lambda _: NOBODY),
     Claim(
+        "Trains without weights as with them (p of 40 seeds, SGD and Adam)",
+        "full_size_exact",
+        lambda rows: ", ".join(f"{row['p, real against never made']:.2f}" for row in rows),
+        lambda rows: "at another rate " + ", ".join(f"{row['p, real against never made, another rate']:.3f}" for row in rows),
+        "full_size_exact",
+    ),
+    Claim(
         "Counts operations exactly (GPT-2 at 1,024 tokens, over the closed form)",
         "flops",
         lambda rows: f"{rows[1]['fathometer']:.3f}",
