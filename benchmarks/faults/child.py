@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,9 @@ def start(work: Work, *, largest_file: int | None = None, room_bytes: int | None
         os.setpgrp()
         os.dup2(handle, 1)
         os.dup2(handle, 2)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # a test has put others there
+        warnings.resetwarnings()  # and made them errors, or keeps them
+        warnings.showwarning = lambda message, kind, *place: print(f"{kind.__name__}: {message}", file=sys.stderr)
         _limit(largest_file, room_bytes, has_no_rights)
         work()
         code = 0

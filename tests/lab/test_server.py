@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def serve() -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
     started = []
 
     def start() -> tuple[subprocess.Popen[str], str]:
-        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell has its background jobs ignore it
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
         started.append(process)
         assert process.stdout is not None
         return process, process.stdout.readline().split()[2]

@@ -92,8 +92,10 @@ def joined() -> Iterator[bool]:
             raise _one_is_gone() from problem
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
-        time.sleep(_LET_GO)
+        try:
+            time.sleep(_LET_GO)
+        finally:  # torchrun tells the others to end in this time: it is still heard, and they say why
+            signal.signal(signal.SIGTERM, before)
     distributed.destroy_process_group()  # after an error it could wait for ever
 
 
