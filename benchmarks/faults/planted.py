@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.faults.child import Work
+from benchmarks.faults.targets import Spoil
 from fathometer.diagnosis import watch
 from fathometer.records import Asked
 from fathometer.runs import train
@@ -21,20 +22,6 @@ from fathometer.training import checkpoint
 from fathometer.training import step as steps
 
 AT, STEPS = 30, 60  # the step in which the fault comes
-
-
-class Spoil(torch.autograd.Function):
-    """The identity, whose gradient is spoilt."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        """Return the same numbers."""
-        return x.clone()
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        """Return what no optimizer should see."""
-        return gradients[0] * float("nan")
 
 
 class Spoilt(nn.Module):
