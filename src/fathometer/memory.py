@@ -1,11 +1,13 @@
 """When memory runs out: seen in any words, and what would have fitted."""
 
+import ctypes
 import gc
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,23 @@ def let_go(problem: BaseException) -> None:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def give_back_pages() -> bool:
+    """Give the system back what lies free between what this process holds; return whether that was possible (it is with glibc).
+
+    Pieces that come and go in many sizes leave holes, in which the system's pages stay: `malloc_trim(3)`.
+    """
+    trim = _trim()
+    return trim is not None and bool(trim(0))
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):  # Windows has no None; macOS and musl no malloc_trim
+        return None
 
 
 def machine_bytes() -> int | None:

@@ -12,7 +12,18 @@ import torch
 
 import fathometer
 from fathometer.errors import ModelError, OutOfMemoryError
-from fathometer.memory import explained, free_bytes, halves, held_bytes, in_words, let_go, machine_bytes, ran_out, sizes
+from fathometer.memory import (
+    explained,
+    free_bytes,
+    give_back_pages,
+    halves,
+    held_bytes,
+    in_words,
+    let_go,
+    machine_bytes,
+    ran_out,
+    sizes,
+)
 
 FAR_TOO_MUCH = 2**60
 LIMITED = """
@@ -21,6 +32,14 @@ from fathometer.memory import free_bytes, machine_bytes
 limit = 2**40
 resource.setrlimit(resource.RLIMIT_DATA, (300_000_000, 300_000_000))
 print(machine_bytes(), free_bytes())
+"""
+
+HOLES = """
+from fathometer.memory import give_back_pages, held_bytes
+pieces = [bytearray(90_000) for _ in range(2_000)]
+del pieces[:-1]  # the last stays, and with it the heap below
+held = held_bytes()
+print(held, give_back_pages(), held_bytes())
 """
 
 
@@ -169,3 +188,22 @@ def test_limits_of_the_process_count() -> None:
         assert (machine_bytes() or 0) > 300_000_000
     assert held_bytes() > 10_000_000
     assert (free_bytes() or 0) > 0
+
+
+def test_holes_are_given_back() -> None:
+    """180 MB free below one piece that is kept go back where the C library can do it, and not by themselves."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(fathometer.__file__).parents[1]), "MALLOC_MMAP_THRESHOLD_": "1000000"}
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True, env=environment)
+    before, is_given, after = done.stdout.split()
+
+    if os.confstr("CS_GNU_LIBC_VERSION") is None:
+        assert is_given == "False"
+    else:
+        assert int(before) > 180_000_000
+        assert int(after) < 40_000_000
+
+
+def test_a_system_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library has no such call, nothing is done and nothing is raised."""
+    monkeypatch.setattr("fathometer.memory._trim", lambda: None)
+    assert give_back_pages() is False
