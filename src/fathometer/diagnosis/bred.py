@@ -34,7 +34,7 @@ def bred(case: Case, classes: int | None = None) -> Case:
         return replace(case, inputs=two[0], targets=two[1])
     inputs, targets = _of_batch(two, 2, lambda tensor: _crossed(tensor, case.seed))
     if classes and isinstance(targets, Tensor) and not targets.is_floating_point():
-        targets = torch.randint(classes, targets.shape, generator=_generator(case.seed)).to(targets)
+        targets = torch.randint(classes, targets.shape, generator=_generator(case.seed), device="cpu").to(targets)
     return replace(case, inputs=inputs, targets=targets)
 
 
@@ -53,7 +53,7 @@ def _of_batch(batch: Any, size: int, change: Change) -> Any:
 
 def _crossed(two: Tensor, seed: int) -> Tensor:
     """Return 64 children of two tensors; those of one shape are crossed alike, so what was equal stays equal."""
-    mask = torch.rand((SAMPLES, *two.shape[1:]), generator=_generator(seed)) < 0.5
+    mask = torch.rand((SAMPLES, *two.shape[1:]), generator=_generator(seed), device="cpu") < 0.5
     return torch.where(mask.to(two.device), two[0], two[1])
 
 

@@ -110,5 +110,5 @@ def iter_tensors(case: Case) -> Iterator[tuple[str, Tensor]]:
 def _cotangent_loss(output: Any, seed: int) -> Tensor:
     values = output_tensor(output)
     generator = torch.Generator().manual_seed(seed)
-    direction = torch.randn(values.shape, generator=generator).to(values)
+    direction = torch.randn(values.shape, generator=generator, device="cpu").to(values)
     return (values * direction).sum()

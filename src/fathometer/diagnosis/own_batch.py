@@ -33,13 +33,13 @@ def own_data(spec: Spec, seed: int = 0) -> list[Batch]:
         return _cut(data.train_inputs, data.train_targets, NUM_SAMPLES)
     generator = torch.Generator().manual_seed(seed)
     if isinstance(spec, Mlp):
-        inputs = torch.randn(NUM_BATCHES * NUM_SAMPLES, spec.inputs, generator=generator)
+        inputs = torch.randn(NUM_BATCHES * NUM_SAMPLES, spec.inputs, generator=generator, device="cpu")
         return _cut(inputs, _taught(inputs, spec.outputs, generator), NUM_SAMPLES)
     return _images(spec, generator)
 
 
 def _images(spec: ConvNet, generator: torch.Generator) -> list[Batch]:
-    inputs = torch.randn(NUM_BATCHES * NUM_IMAGES, spec.channels, spec.side, spec.side, generator=generator)
+    inputs = torch.randn(NUM_BATCHES * NUM_IMAGES, spec.channels, spec.side, spec.side, generator=generator, device="cpu")
     corner = inputs[:, :, :4, :4].flatten(1)  # what decides is local, as a convolution sees it
     return _cut(inputs, _taught(corner, spec.classes, generator), NUM_IMAGES)
 
@@ -47,9 +47,9 @@ def _images(spec: ConvNet, generator: torch.Generator) -> list[Batch]:
 def _sequences(spec: Transformer, seed: int) -> list[Batch]:
     generator = torch.Generator().manual_seed(seed)
     time, count = min(NUM_TOKENS, spec.context), NUM_BATCHES * NUM_SEQUENCES
-    follows = torch.randperm(spec.vocabulary, generator=generator)
-    fresh = torch.randint(0, spec.vocabulary, (count, time + 1), generator=generator)
-    surprises = torch.rand(count, time + 1, generator=generator) < 0.1
+    follows = torch.randperm(spec.vocabulary, generator=generator, device="cpu")
+    fresh = torch.randint(0, spec.vocabulary, (count, time + 1), generator=generator, device="cpu")
+    surprises = torch.rand(count, time + 1, generator=generator, device="cpu") < 0.1
     tokens = fresh.clone()
     for place in range(1, time + 1):
         tokens[:, place] = torch.where(surprises[:, place], fresh[:, place], follows[tokens[:, place - 1]])
@@ -57,7 +57,7 @@ def _sequences(spec: Transformer, seed: int) -> list[Batch]:
 
 
 def _taught(inputs: Tensor, outputs: int, generator: torch.Generator) -> Tensor:
-    values = inputs @ torch.randn(inputs.shape[1], outputs, generator=generator) / inputs.shape[1] ** 0.5
+    values = inputs @ torch.randn(inputs.shape[1], outputs, generator=generator, device="cpu") / inputs.shape[1] ** 0.5
     return values if outputs == 1 else values.argmax(dim=1)
 
 

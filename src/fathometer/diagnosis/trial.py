@@ -98,7 +98,7 @@ def trial_data(batch: Any, data: Iterable[Any] | None, loss_fn: LossFunction | N
 def _split(batch: Any) -> tuple[Any, Any]:
     """Return four fifths and one fifth of a batch's samples, drawn at random: a batch may be sorted by class."""
     size = batch_size(split_batch(batch)[0])
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(0), device="cpu")
     return take_samples(batch, order[size // 5 :]), take_samples(batch, order[: size // 5])
 
 
@@ -151,9 +151,9 @@ def _shuffled(batches: Sequence[Any], generator: torch.Generator) -> Iterable[An
     """Yield the batches in random order, for ever; of one alone a random half each time, so that seeds are not the same."""
     size = batch_size(split_batch(batches[0])[0])
     while len(batches) == 1 and size >= 2 * SMALLEST_HALF:
-        yield take_samples(batches[0], torch.randperm(size, generator=generator)[: size // 2])
+        yield take_samples(batches[0], torch.randperm(size, generator=generator, device="cpu")[: size // 2])
     while True:
-        for index in torch.randperm(len(batches), generator=generator).tolist():
+        for index in torch.randperm(len(batches), generator=generator, device="cpu").tolist():
             yield batches[index]
 
 

@@ -164,7 +164,7 @@ def _lanczos(product: Product, start: Vector, num_products: int) -> tuple[Float[
     """
     length, asymmetry = float(start.double().norm()), 0.0
     basis = [start / length] if 0 < length < float("inf") else []
-    matrix = torch.zeros(num_products, num_products, dtype=torch.float64)
+    matrix = torch.zeros(num_products, num_products, dtype=torch.float64, device="cpu")
     for step in range(num_products if basis else 0):
         image = product(basis[-1])
         shares = torch.stack([known.dot(image) for known in basis]).double().cpu()

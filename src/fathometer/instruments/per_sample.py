@@ -178,7 +178,7 @@ def _sampled(gradient: Tensor, share: int) -> Tensor:
 def _told(gradients: Gradients, size: int, *, coupled: bool, at_once: bool) -> GradientGram:
     """Return the facts; numbers about cosines only where every sample has a finite gradient that is not 0."""
     parts = [rows.detach().reshape(size, -1).cpu().double() for rows in gradients.values()]
-    rows = torch.cat(parts, dim=1) if parts else torch.zeros(size, 1, dtype=torch.float64)
+    rows = torch.cat(parts, dim=1) if parts else torch.zeros(size, 1, dtype=torch.float64, device="cpu")
     gram, lengths = rows @ rows.T, torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     if size < 2 or not bool(torch.isfinite(gram).all()) or not bool((lengths > 0).all()):
         return GradientGram(gram, None, None, None, coupled, at_once)

@@ -131,7 +131,7 @@ class ParameterSamples:
         every = list(self.numels)
         place = torch.tensor([every.index(name) for name in self.names], dtype=torch.long, device=self.device)
         sizes = {id(p): _local(p).numel() for group in self.groups for p in group.parameters}
-        own = torch.tensor([sizes[id(p)] for group in self.groups for p in group.parameters], dtype=torch.float64)
+        own = torch.tensor([sizes[id(p)] for group in self.groups for p in group.parameters], dtype=torch.float64, device="cpu")
         zeros = torch.zeros(len(every), dtype=torch.float64, device=self.device)
         total = self.ranks.total(zeros.index_add(0, place, own.to(self.device))).clamp(min=1)
         found = {}

@@ -98,7 +98,7 @@ class Tray:
 
     def sorted_out(self) -> dict[Any, NDArray[np.float64]]:
         """Move everything off the device as one vector, and return it by key again."""
-        whole = torch.cat(self._parts) if self._parts else torch.empty(0)
+        whole = torch.cat(self._parts) if self._parts else torch.empty(0, device="cpu")
         numbers = whole.cpu().double().numpy()
         found, place = dict[Any, NDArray[np.float64]](), 0
         for key, size in self._sizes:

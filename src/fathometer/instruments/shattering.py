@@ -69,7 +69,7 @@ def gradient_reach(
     num = min(num_samples, size, max(MIN_SAMPLES, MOST_BATCHES * size // (len(distances) + 2)))
     if num < 2:
         return None
-    rows = torch.arange(num).repeat(len(distances) + 2)
+    rows = torch.arange(num, device="cpu").repeat(len(distances) + 2)
     with WithoutDropout(), torch.enable_grad():
         seed_generators(seed)
         many, _ = take_samples((inputs, None), rows)
@@ -112,7 +112,7 @@ def neighbours(samples: Float[Tensor, "sample *shape"], distances: tuple[float, 
     lengths = flat.norm(dim=1, keepdim=True)
     unit = flat / lengths.clamp_min(torch.finfo(flat.dtype).tiny)
     aside = _aside(unit, unit.roll(-1, 0))
-    noise = torch.randn(flat.shape, generator=torch.Generator().manual_seed(0), dtype=flat.dtype).to(flat)
+    noise = torch.randn(flat.shape, generator=torch.Generator().manual_seed(0), device="cpu", dtype=flat.dtype).to(flat)
     sizes = aside.norm(dim=1, keepdim=True)
     aside = torch.where(sizes > 1e-3, aside, _aside(unit, noise))
     aside = aside / aside.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
@@ -135,7 +135,7 @@ def _gradients(model: nn.Module, inputs: Any, swap: _Swap, seed: int) -> Tensor 
         return None
     if swap.edge is None or len(output) != swap.num_rows:
         return None
-    direction = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(seed)).to(output)
+    direction = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(seed), device="cpu").to(output)
     number = (output * direction).sum()
     if not number.requires_grad:
         return None

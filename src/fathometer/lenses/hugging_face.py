@@ -87,7 +87,9 @@ def _batch(config: Any, home: Path, seed: int) -> tuple[Any, str]:
     context = min(CONTEXT, getattr(config, "max_position_embeddings", None) or CONTEXT)
     windows, words = _sources(home, config.vocab_size, context)
     if windows is None:
-        windows = torch.randint(0, config.vocab_size, (SAMPLES, context), generator=torch.Generator().manual_seed(seed))
+        windows = torch.randint(
+            0, config.vocab_size, (SAMPLES, context), generator=torch.Generator().manual_seed(seed), device="cpu"
+        )
     return {"input_ids": windows, "labels": windows}, words
 
 

@@ -41,7 +41,7 @@ def logit_lens(
     with unchanged(model), torch.no_grad(), without_cache(model):
         model.eval()
         points = points_of(model, split_batch(batches[0])[0], layers)
-        table = torch.zeros(len(points) + 1, 2, dtype=torch.float64)
+        table = torch.zeros(len(points) + 1, 2, dtype=torch.float64, device="cpu")
         for batch in batches:
             last = _choices(call(model, split_batch(batch)[0]))
             for depth in range(len(points) + 1):

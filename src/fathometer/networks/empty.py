@@ -106,7 +106,7 @@ def _check_learns(block: nn.Module, zeros: list[Unit], arguments: Arguments) -> 
     with torch.enable_grad():
         output = main_tensor(block(*args, **kwargs))
         assert output is not None
-        draws = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
+        draws = torch.randn(output.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(output)
         (output * draws).sum().backward()
     gradients = [block.get_parameter(name).grad for unit in zeros for name in unit]
     if not any(gradient is not None and gradient.any() for gradient in gradients):

@@ -29,7 +29,7 @@ def construct(folds: int) -> dict[str, Any]:
 def count_at_start(depth: int, units: int, seed: int) -> dict[str, Any]:
     """Return the pieces along a line of a network as He starts it, with `units` ReLUs in `depth` layers of equal width."""
     model = build(Mlp(depth=depth, width=units // depth, inputs=8, outputs=1, bias_std=0.3), seed=seed)
-    start, end = torch.randn(2, 8, generator=torch.Generator().manual_seed(seed)) * 3
+    start, end = torch.randn(2, 8, generator=torch.Generator().manual_seed(seed), device="cpu") * 3
     return {"pieces": pieces_on_line(model, start, end).count}
 
 

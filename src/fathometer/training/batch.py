@@ -57,7 +57,7 @@ def parts(batch: Any, count: int) -> Iterator[tuple[Any, float]]:
         yield batch, 1.0
         return
     size = batch_size(split_batch(batch)[0])
-    for rows in torch.arange(size).tensor_split(min(count, size)):
+    for rows in torch.arange(size, device="cpu").tensor_split(min(count, size)):
         yield take_samples(batch, slice(int(rows[0]), int(rows[-1]) + 1)), len(rows) / size
 
 

@@ -61,7 +61,7 @@ def training_of(course: Course) -> tuple[Tensors, dict[str, Any]]:
                 tensors[f"optimizer/{name}/{key}"] = _plain(value)
             else:
                 numbers[f"optimizer/{name}/{key}"] = value
-    tensors["losses"] = torch.tensor(course.losses, dtype=torch.float64)
+    tensors["losses"] = torch.tensor(course.losses, dtype=torch.float64, device="cpu")
     tensors |= {f"generator/{name}": stacked(state) for name, state in _generators(device_of(course.model))}
     version, words, gauss = random.getstate()
     return tensors, {
@@ -111,7 +111,9 @@ def _placed(value: Any, key: str, parameter: nn.Parameter, course: Course) -> An
 def _plain(value: Tensor) -> Tensor:
     """Return a tensor whole, on the CPU, in memory of its own; nothing of it in any process but the first, which writes."""
     one = whole(value.detach())
-    return one.cpu().clone(memory_format=torch.contiguous_format) if rank() == 0 else torch.empty(0)
+    if rank() != 0:
+        return torch.empty(0, device="cpu")
+    return one.cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _generators(device: torch.device) -> Iterator[tuple[str, Tensor]]:

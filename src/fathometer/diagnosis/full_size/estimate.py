@@ -69,7 +69,7 @@ def _seconds_per_width(vectors: int) -> float:
     times = []
     for number in range(3):
         matrix = Matrix("probe", PROBE_WIDTH, PROBE_WIDTH, 0.02, Session(), number)
-        x = torch.randn(vectors, PROBE_WIDTH, generator=torch.Generator().manual_seed(number))
+        x = torch.randn(vectors, PROBE_WIDTH, generator=torch.Generator().manual_seed(number), device="cpu")
         start = process_time()
         y = matrix.forward(x, 0, 1)
         matrix.backward(matrix.forward(x, 0, 1), x, y, 0, 1)

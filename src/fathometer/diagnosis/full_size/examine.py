@@ -94,7 +94,7 @@ def _with_gradients(sounding: Sounding, model: nn.Module) -> Sounding:
     """Tell for each implicit weight whether a gradient reached it; None stands for one that the loss does not depend on."""
     for name, weight in implicit_weights(model).items():
         used = any(matrix.tally.uses for matrix in weight.matrices)
-        sounding.parameter_gradients[name] = torch.zeros(()) if used else None
+        sounding.parameter_gradients[name] = torch.zeros((), device="cpu") if used else None
     return sounding
 
 
@@ -118,7 +118,7 @@ def _squares(matrix: torch.Tensor, gradient: torch.Tensor | None) -> tuple[float
     """Return the sums of squares of a matrix (its expectation) and of its gradient."""
     if isinstance(matrix, ImplicitWeight):
         return matrix.matrix.std**2 * matrix.numel(), sum(one.tally.norm_square() for one in matrix.matrices)
-    norms = (matrix, torch.zeros(1) if gradient is None else gradient)
+    norms = (matrix, torch.zeros(1, device="cpu") if gradient is None else gradient)
     first, second = (float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64)) ** 2 for tensor in norms)
     return first, second
 

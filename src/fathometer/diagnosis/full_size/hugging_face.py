@@ -114,7 +114,10 @@ def _batch(config: Any, tokens: int, seed: int) -> Any:
     samples, time = shape_of(tokens)
     if hasattr(config, "image_size"):
         channels = getattr(config, "num_channels", 3)
-        pixels = torch.randn(samples, channels, config.image_size, config.image_size, generator=generator)
-        return {"pixel_values": pixels, "labels": torch.randint(0, config.num_labels, (samples,), generator=generator)}
-    ids = torch.randint(0, config.vocab_size, (samples, time), generator=generator)
+        pixels = torch.randn(samples, channels, config.image_size, config.image_size, generator=generator, device="cpu")
+        return {
+            "pixel_values": pixels,
+            "labels": torch.randint(0, config.num_labels, (samples,), generator=generator, device="cpu"),
+        }
+    ids = torch.randint(0, config.vocab_size, (samples, time), generator=generator, device="cpu")
     return {"input_ids": ids, "labels": ids}

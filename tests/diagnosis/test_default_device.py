@@ -1,0 +1,81 @@
+"""Tensors that are made on another device unless it is said where: nothing here relies on the default."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import fathometer as fm
+
+Make = Callable[[], tuple[nn.Module, tuple[Tensor, Tensor]]]
+
+
+def perceptron() -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    """Return a deep tanh network, which cannot learn, and a batch."""
+    layers = [part for _ in range(24) for part in (nn.Linear(32, 32), nn.Tanh())]
+    return nn.Sequential(*layers, nn.Linear(32, 5)), (torch.randn(64, 32), torch.randint(5, (64,)))
+
+
+def transformer() -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    """Return an encoder of tokens, and a batch."""
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    tokens = torch.randint(11, (16, 12))
+    return nn.Sequential(nn.Embedding(11, 16), nn.TransformerEncoder(layer, 4), nn.Linear(16, 11)), (tokens, tokens)
+
+
+@pytest.fixture(params=[perceptron, transformer])
+def case(request: pytest.FixtureRequest) -> Iterator[tuple[nn.Module, tuple[Tensor, Tensor]]]:
+    """Make a network and a batch on the CPU, then let every tensor without a device be one without numbers."""
+    torch.manual_seed(0)
+    made = request.param()
+    torch.set_default_device("meta")
+    yield made
+    torch.set_default_device(None)
+
+
+def test_the_default_is_another() -> None:
+    """The control: with this default a tensor without a device has no numbers, and a CPU's generator is refused."""
+    torch.set_default_device("meta")
+    try:
+        assert torch.zeros(1).is_meta
+        assert torch.randperm(3, generator=torch.Generator().manual_seed(0), device="cpu").device.type == "cpu"
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("is_thorough", [False, True])
+def test_preflight(case: tuple[nn.Module, tuple[Tensor, Tensor]], is_thorough: bool) -> None:
+    """The verdict is that of a process with the usual default."""
+    found = fm.preflight(*case, thorough=is_thorough)
+    torch.set_default_device(None)
+    usual = fm.preflight(*case, thorough=is_thorough)
+
+    assert found.verdict == usual.verdict
+    assert [one.cause for one in found.findings] == [one.cause for one in usual.findings]
+    assert found.profile.to_dict() == usual.profile.to_dict()
+
+
+def test_mend(case: tuple[nn.Module, tuple[Tensor, Tensor]]) -> None:
+    """Remedies are tried, and proved or not, on the device of the model."""
+    found = fm.mend(*case)
+
+    assert found.proved is not None or not found.needed
+
+
+def test_watch(case: tuple[nn.Module, tuple[Tensor, Tensor]]) -> None:
+    """Steps are measured with finite numbers."""
+    model, batch = case
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with fm.watch(model, optimizer, every=2) as seen:
+        for _ in range(4):
+            optimizer.zero_grad()
+            output = model(batch[0])
+            loss = F.cross_entropy(output.reshape(-1, output.shape[-1]), batch[1].reshape(-1))
+            loss.backward()
+            optimizer.step()
+            seen.step(loss, batch)
+
+    assert seen.readings
+    assert all(reading.is_finite for reading in seen.readings)
