@@ -16,6 +16,8 @@ from fathometer.implicit import ImplicitWeight
 from fathometer.spec import Transformer, preset
 
 WIDE_GPT, NARROW_GPT = "gpt3-175b@depth=24", "gpt3-175b@depth=24,width=64,vocabulary=16,context=8"
+# What GPT's fixed standard deviation gives a narrow matrix is a smaller gain; so much larger, each layer has that of the wide one.
+GAIN_KEPT = (12288 / 64) ** 0.5
 WIDE_MLP, NARROW_MLP = "relu-50@width=16384", "relu-50@width=64"
 STEPS, RATES = {"gpt": 40, "mlp": 100}, (1e-3, 4e-3)
 Plant = Callable[[nn.Module], None]
@@ -42,6 +44,7 @@ NETWORKS: dict[str, tuple[str, str, Plant | None]] = {
     "DeepNorm": ("gpt", "residual=deepnorm", None),
     "ReZero": ("gpt", "residual=rezero", None),
     "post-norm": ("gpt", "residual=post-norm", None),
+    "post-norm, LeCun's start": ("gpt", "residual=post-norm,init=lecun,tied=false", None),
     "no norm": ("gpt", "residual=plain", None),
     "no norm, branches × 30": ("gpt", "residual=plain,branch_scale=30", None),
     "pre-norm, branches × 30": ("gpt", "branch_scale=30", None),
@@ -93,6 +96,8 @@ def _target(family: str, change: str, *, wide: bool) -> str:
 
 def _twin(family: str, change: str, plant: Plant | None) -> nn.Module:
     model = build(_target(family, change, wide=False))
+    if family == "gpt" and "init=" not in change:
+        scaled("blocks", GAIN_KEPT)(model)
     if plant is not None:
         plant(model)
     return model

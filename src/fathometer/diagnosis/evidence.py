@@ -67,8 +67,8 @@ class Evidence:
 
     @property
     def is_post_norm(self) -> bool:
-        """Return whether the stream leaves the middle block normalised."""
-        return (self.middle("normalised") or 0.0) > 0.9
+        """Return whether there is a stream, and it leaves the middle block normalised."""
+        return has_stream(self.profile) and (self.middle("normalised") or 0.0) > 0.9
 
     @property
     def has_batch_norm(self) -> bool:

@@ -55,6 +55,7 @@ BEARS: dict[str, Bears] = {
     "vanishing_gradient": Bears(15.0, 0.65),  # gradient over the size of what it pulls at, first block over last
     "correlation_collapse": Bears(13.5, 0.85),  # spread of the samples, input over last block
     "token_rank_collapse": Bears(8.0, 0.6),  # spread of the tokens of one sample, what enters over last block
+    "post_norm_imbalance": Bears(22.0, 1.1),  # blocks' worth of the stream that is new, where each block normalises it
 }
 # Through time the same weights learn from every step: what matters is how fast the past is lost, in decades a step.
 BEARS_A_STEP: dict[str, Bears] = {"vanishing_gradient": Bears(0.9, 2.0), "exploding_gradient": Bears(0.3, 0.8)}
@@ -75,6 +76,7 @@ NOTABLE: dict[str, float] = {
     "vanishing_gradient": 3.0,
     "correlation_collapse": 1.5,
     "token_rank_collapse": 1.2,
+    "post_norm_imbalance": 8.0,
 }
 DEAD_HARMLESS = 0.7  # deep ReLU blocks have this share of dead units without harm of their own
 PASSES_BY = 0.6  # what is flat or dead in a branch passes by on the stream: it counts for this much
@@ -86,7 +88,7 @@ STILL = (0.97, 1.1)  # what is left of the best constant answer's loss where not
 NAMED = 0.5  # a trouble is named when it is, in units of `NOTABLE`, at least this part of the largest
 # Troubles that are one, seen from several sides: the largest of them counts.
 SIDES = (
-    ("vanishing_gradient", "correlation_collapse", "token_rank_collapse", "unused_parameters"),
+    ("vanishing_gradient", "correlation_collapse", "token_rank_collapse", "unused_parameters", "post_norm_imbalance"),
     ("exploding_signal", "initial_loss"),
     ("attention_entropy_collapse", "attention_logit_growth"),
 )
@@ -116,6 +118,7 @@ def troubles(evidence: Evidence) -> dict[str, float]:
         "vanishing_gradient": None if gradient is None else -gradient,
         "correlation_collapse": _drawn_together(evidence, evidence.spread_decades),
         "token_rank_collapse": evidence.token_decades,
+        "post_norm_imbalance": evidence.plain_depth if evidence.is_post_norm else None,
     }
     if evidence.is_through_time:
         sizes = {cause: size for cause, size in sizes.items() if cause not in FORGETTING}
@@ -165,8 +168,12 @@ def shares(evidence: Evidence) -> dict[str, float]:
 
 
 def depth_share(evidence: Evidence) -> float:
-    """Return what depth without a stream uses up, where there is some other trouble for it to add to."""
-    return 0.0 if evidence.is_through_time else PLAIN_DEPTH.share(evidence.plain_depth)
+    """Return what depth without a stream uses up, where there is some other trouble for it to add to.
+
+    Where blocks normalise the stream, depth is a trouble of its own, and not counted twice.
+    """
+    is_counted = not (evidence.is_through_time or evidence.is_post_norm)
+    return PLAIN_DEPTH.share(evidence.plain_depth) if is_counted else 0.0
 
 
 def strain(evidence: Evidence) -> float:

@@ -75,6 +75,18 @@ def token_rank_collapse(evidence: Evidence) -> Finding | None:
     return graded(evidence, "token_rank_collapse", -decades, sentence, "token_spread", evidence.profile.points[-1:], remedies)
 
 
+def post_norm_imbalance(evidence: Evidence) -> Finding | None:
+    """Find a stream that passes a norm in so many blocks that the steps of the early ones are lost in those of the late."""
+    if not evidence.is_post_norm:
+        return None
+    new = evidence.plain_depth
+    sentence = (
+        f"The stream itself passes a norm in each of {evidence.depth} blocks; {new:.0f} blocks' worth of it is new at the end."
+    )
+    remedies = ("put_norm_first", "scale_branches")
+    return graded(evidence, "post_norm_imbalance", new, sentence, "shared", evidence.profile.points[-1:], remedies)
+
+
 def _per_block(evidence: Evidence, column: str, backwards: bool = False) -> str:
     gain, decades = evidence.profile.gain_per_block(column), evidence.decades(column)
     if gain is None or decades is None or abs(decades) == inf:
@@ -94,4 +106,5 @@ ALONG_DEPTH: dict[str, Callable[[Evidence], Finding | None]] = {
     "vanishing_gradient": vanishing_gradient,
     "token_rank_collapse": token_rank_collapse,
     "correlation_collapse": correlation_collapse,
+    "post_norm_imbalance": post_norm_imbalance,
 }
