@@ -16,7 +16,7 @@ from fathometer.implicit import ImplicitWeight
 from fathometer.spec import Transformer, preset
 
 WIDE_GPT, NARROW_GPT = "gpt3-175b@depth=24", "gpt3-175b@depth=24,width=64,vocabulary=16,context=8"
-# What GPT's fixed standard deviation gives a narrow matrix is a smaller gain; so much larger, each layer has that of the wide one.
+# GPT's fixed standard deviation gives a narrow matrix a smaller gain; so much larger, each layer has that of the wide one.
 GAIN_KEPT = (12288 / 64) ** 0.5
 WIDE_MLP, NARROW_MLP = "relu-50@width=16384", "relu-50@width=64"
 STEPS, RATES = {"gpt": 40, "mlp": 100}, (1e-3, 4e-3)

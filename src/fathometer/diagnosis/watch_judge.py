@@ -14,6 +14,7 @@ from fathometer.instruments.recorder_reading import Reading
 
 QUIET_STEPS, QUIET_READINGS = 25, 10  # an alert is told again after it was silent for so long
 AS_PREFLIGHT = 16  # readings from one that the rules of the preflight judge, which cost more, to the next
+LEARNT = ("attention_entropy_collapse", "attention_logit_growth")  # sharp attention is a fault at the start, and learnt later
 WhoseFault = Callable[[Jump], str]
 _JUMPS = {
     "loss_spike": "The loss jumps to {loss:.3g} from {usual:.3g}, {deviations:.0f} of its deviations.",
@@ -64,7 +65,7 @@ class RunJudge:
 
     def _as_preflight(self, reading: Reading) -> list[Alert]:
         """Judge as before training, and tell what would not train and was not so when the run was first judged."""
-        grave = [finding for finding in _grave(reading) if finding.cause in ALERTS]
+        grave = [finding for finding in _grave(reading) if finding.cause in ALERTS and finding.cause not in LEARNT]
         if self._at_first is None:
             self._at_first = {finding.cause for finding in grave}
         found = [finding for finding in grave if finding.cause not in self._at_first]

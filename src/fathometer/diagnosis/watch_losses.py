@@ -13,7 +13,7 @@ JUMP_DEVIATIONS, JUMP = 6.0, 1.3  # a jump is this many deviations off, and this
 MOST_IN_A_ROW = 6  # jumps; after so many this is how the run is
 NOTABLE = 0.05  # of the first losses: what is less is noise of a task that is learnt
 NOISE = 0.02  # log units: less noise than this is taken as this much
-CLIMB, CLIMB_STEPS, CLIMB_DEVIATIONS = 1.2, 16, 4.0  # the mean of so many steps over the least such mean so far
+CLIMB, CLIMB_STEPS, CLIMB_DEVIATIONS = 1.25, 16, 4.0  # the mean of so many steps over the least such mean so far
 
 
 def spike_score(losses: Sequence[float], window: int = SPIKE_WINDOW, deviations: float = SPIKE_DEVIATIONS) -> float:

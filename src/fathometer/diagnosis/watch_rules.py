@@ -10,11 +10,11 @@ from fathometer.diagnosis.watch_alerts import Alert
 from fathometer.diagnosis.watch_trail import PAST, Trail, first_movers
 
 # Where the limits come from: `python -m benchmarks watch_faults`, on the runs that it calls "develop".
-LOGITS, LOGITS_GROWN = 12.0, 3.0  # root mean square around the mean, and how many times the largest `BACK` readings ago
+LOGITS, LOGITS_GROWN = 20.0, 3.0  # root mean square around the mean, and how many times the largest `BACK` readings ago
 LOGITS_ON, LOGITS_SURE = 0.7, 100.0  # pace of the last half of these over that of the first; what is told whatever the pace
 ENTROPY, ENTROPY_LOST = 0.15, 0.4  # of the sharpest head in the middle block, and how much it has lost
 UPDATE_GROWN, UPDATE_FROM = 2.0, 0.03  # times the middle of the last `RECENT` readings, and from which size on that is told
-LAYER_GROWN, LAYER_FROM = 2.5, 0.03  # the same for one layer against its own past
+LAYER_GROWN, LAYER_FROM, IN_A_ROW = 2.5, 0.03, 3  # the same for one layer against its own past, in so many readings
 RECENT = 12
 DEAD, DEAD_GROWN = 0.6, 0.3  # share of the units of a block, and how much of it was alive at first
 SIGNAL_GROWN, BACK = 30.0, 10  # mean square at the last point over its largest so many readings ago and before
@@ -55,17 +55,20 @@ def update_size(trail: Trail) -> Alert | None:
 
 
 def _one_update(trail: Trail) -> Alert | None:
-    """Find one layer whose steps are, twice in a row, far larger than they were."""
+    """Find one layer whose steps are, three times in a row, far larger than they were, and not on their way back.
+
+    One large gradient of Adam's makes steps large at once, and then ever smaller; a rate that is too high does not.
+    """
     table = trail.table("update", FEW + RECENT)
-    if len(table) < FEW + 2:
+    if len(table) < FEW + IN_A_ROW:
         return None
-    now = table[-2:].min(axis=0)
+    now = table[-IN_A_ROW:].min(axis=0)
     if not (now >= LAYER_FROM).any():
         return None
-    past = np.sort(table[:-2], axis=0)
+    past = np.sort(table[:-IN_A_ROW], axis=0)
     usual = past[len(past) // 2]
     with np.errstate(all="ignore"):
-        grown = np.where((now >= LAYER_FROM) & (usual > 0), now / usual, 0.0)
+        grown = np.where((now >= LAYER_FROM) & (table[-1] >= table[-2]) & (usual > 0), now / usual, 0.0)
     place = int(np.argmax(np.nan_to_num(grown)))
     if not grown[place] >= LAYER_GROWN:
         return None
