@@ -15,7 +15,7 @@ from fathometer.diagnosis.watch_alerts import Alert
 Row = dict[str, Any]
 STEPS, EVERY = 400, 5
 LOST = 0.25  # share of what the loss has come down, after whose loss a run has failed
-DEVELOP, SCORED = range(2), range(20, 25)  # seeds on which limits were set, and those that were only scored
+DEVELOP, SCORED = range(2), range(40, 45)  # seeds on which limits were set (with others: JOURNAL), and only scored ones
 OPTIMIZERS = {
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate),
     "adamw": lambda parameters, rate: torch.optim.AdamW(parameters, lr=rate),

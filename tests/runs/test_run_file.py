@@ -184,6 +184,18 @@ def test_a_folder_that_cannot_be_made_is_an_error(write: Write, tmp_path: Path) 
         train_file(read_run(path), silent=True)
 
 
+def test_a_file_is_never_written_over(tmp_path: Path) -> None:
+    """A run whose own copy of its file would replace the file is refused; the copy in a run's folder can be run again."""
+    path = tmp_path / "run.toml"
+    path.write_text("# mine" + SMALL.replace("FOLDER/run", str(tmp_path)), encoding="utf-8")
+    with pytest.raises(FathometerError, match="would be written over"):
+        read_run(path)
+    assert path.read_text(encoding="utf-8").startswith("# mine")
+
+    (tmp_path / "run.json").touch()
+    assert read_run(path).folder == tmp_path
+
+
 def test_toml_text_is_read_back() -> None:
     """Quotation marks, backslashes, control characters, lists and numbers survive."""
     table = {"a": 'x "y" \\ \n \x7f é', "b": [1, 2.5, True], "c": 1e-05, "section": {"d": "off", "e": False, "f": float("inf")}}

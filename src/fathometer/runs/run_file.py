@@ -69,6 +69,7 @@ def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
     network = spec_from_dict(_fitted(sections["network"], source.facts))
     folder = table.get("folder", str(path.with_suffix("")))
     _check_word("folder", folder, "runs/first")
+    _check_folder(path, Path(folder))
     for name in sections["watch"]:
         if name not in WISHES:
             raise unknown_name("field of [watch]", name, WISHES)
@@ -123,6 +124,16 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
             raise _no_table(home, target)
         target[name] = _value(text)
     return table
+
+
+def _check_folder(path: Path, folder: Path) -> None:
+    """Raise where the run's own copy of its file would be written over the file, with its comments."""
+    if (folder / RESOLVED).resolve() == path.resolve() and not (folder / "run.json").exists():
+        raise SpecError(
+            f'"{path}" would be written over: its folder is "{folder}", and a run keeps a copy of its file there as {RESOLVED}',
+            "A run has a folder of its own",
+            'For example folder = "runs/first"',
+        )
 
 
 def _value(text: str) -> Any:
