@@ -11,7 +11,7 @@ SPIKE_DEVIATIONS, SPIKE_WINDOW = 7.0, 1000
 SHORT_WINDOW, FEWEST = 48, 12  # steps that a sudden jump is held against, and how many of them there must be
 JUMP_DEVIATIONS, JUMP = 6.0, 1.3  # a jump is this many deviations off, and this many times the middle of the last losses
 MOST_IN_A_ROW = 6  # jumps; after so many this is how the run is
-NOTABLE = 0.05  # of the first losses: what is less is noise of a task that is learnt
+NOTABLE, NOTABLE_JUMP = 0.05, 0.1  # of the first losses: a climb or a jump of less is noise of a task that is learnt
 NOISE = 0.02  # log units: less noise than this is taken as this much
 CLIMB, CLIMB_STEPS, CLIMB_DEVIATIONS = 1.25, 16, 4.0  # the mean of so many steps over the least such mean so far
 
@@ -123,12 +123,9 @@ class LossHistory:
         middle = median(self._usual)
         deviation = max(1.4826 * median(abs(one - middle) for one in self._usual), NOISE)  # as a Gaussian's, by its quartiles
         off = (value - middle) / deviation
-        is_jump = off >= JUMP_DEVIATIONS and value - middle > log(JUMP) and exp(value) - exp(middle) > self._notable
+        is_notable = exp(value) - exp(middle) > NOTABLE_JUMP * max(self._firsts)
+        is_jump = off >= JUMP_DEVIATIONS and value - middle > log(JUMP) and is_notable
         return Jump(exp(value), exp(middle), off) if is_jump else None
-
-    @property
-    def _notable(self) -> float:
-        return NOTABLE * max(self._firsts)
 
     def _note_least(self) -> None:
         if len(self._recent) == CLIMB_STEPS:
@@ -144,5 +141,5 @@ class LossHistory:
             return None
         rise = sum(self._recent) / CLIMB_STEPS - self._least[0]
         is_climb = rise > log(CLIMB) and rise > CLIMB_DEVIATIONS * self._least[1] / sqrt(CLIMB_STEPS)
-        is_notable = exp(self._least[0]) * (exp(rise) - 1) > self._notable
+        is_notable = exp(self._least[0]) * (exp(rise) - 1) > NOTABLE * max(self._firsts)
         return exp(rise) if is_climb and is_notable else None
