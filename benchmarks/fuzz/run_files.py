@@ -164,5 +164,6 @@ PINNED = (
     (RIGHT.format(data="images", options='path = "a\\u0000"\n'), ()),
     (RIGHT.format(data="text", options=f"path = '{'n' * 300}'\n"), ()),
     (nested("[", "]", 9000), ()),
+    (f"{DIGITS}\n[watch]\nevery = nan\n", ()),
 )
 KINDS = (Kind("run file", runs(), check_run, 60, 12, PINNED),)

@@ -168,6 +168,7 @@ PINNED_TABLES = (
     {"family": "transformer", "rope_base": 10**400},
     {"preset": 3},
     {"preset": "gpt2", "width": 10**400},  # too large to keep its proportions
+    {"preset": "llama3-8b", "width": 64, "heads": 16**5000},
 )
 PINNED_NAMES = (
     "mlp-5activation=\n",

@@ -2,12 +2,14 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
 
 from fathometer import json_text
-from fathometer.errors import RecordError, SpecError, shown
+from fathometer.errors import RecordError, SpecError, shown, unknown_name
 from fathometer.spec.checks import LARGEST, check_count, check_flag, check_known, check_positive, check_size, check_word
+
+Part = TypeVar("Part")
 
 SCHEMA = "fathometer.record/1"
 Status = Literal[
@@ -149,10 +151,11 @@ class Record:
         check_schema(table, SCHEMA)
         body: dict[str, Any] = {name: value for name, value in table.items() if name != "schema"}
         try:
-            body |= {"asked": Asked(**body["asked"]), "machine": Machine(**body["machine"]), "losses": tuple(body["losses"])}
+            asked, machine = _of(Asked, body["asked"]), _of(Machine, body["machine"])
+            body |= {"asked": asked, "machine": machine, "losses": tuple(body["losses"])}
             body |= {name: _real(body[name]) for name in _REAL if name in body}
             body["losses"] = tuple(map(_real, body["losses"]))
-            record = cls(**body)
+            record = _of(cls, body)
         except (KeyError, TypeError) as problem:
             raise RecordError(f"The record lacks or garbles {problem}", "All parts must be there", "Write it anew") from None
         _check_parts(record)
@@ -203,3 +206,12 @@ def read_json(text: str) -> Any:
         return json_text.load(text)
     except ValueError as problem:
         raise RecordError(f"The text is not JSON: {problem}", "A result is strict JSON", "Write it anew") from None
+
+
+def _of(kind: type[Part], table: Mapping[str, Any]) -> Part:
+    """Return a part of a record from its fields; raise `RecordError` for a field that it does not have."""
+    names = [one.name for one in fields(kind)]  # pyrefly: ignore[bad-argument-type]
+    for name in table:
+        if name not in names:
+            raise unknown_name(f"field of {kind.__name__}", name, names, RecordError)
+    return kind(**table)

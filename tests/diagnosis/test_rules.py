@@ -76,7 +76,17 @@ def with_size(cause: str, size: float) -> Evidence:
         "saturation": lambda: evidence(saturated=(size,) * DEPTH, shared=(0.0,) * DEPTH),
         "attention_entropy_collapse": lambda: evidence(attention_entropy=(1 - size,) * DEPTH),
         "attention_logit_growth": lambda: evidence(attention_logits=(10**size,) * DEPTH),
+        "post_norm_imbalance": lambda: _normalised(size),
     }[cause]()
+
+
+def _normalised(size: float) -> Evidence:
+    """Return the evidence of blocks that normalise their stream and renew so many blocks' worth of it."""
+    depth, whole = 100, evidence()
+    columns = {name: (column[0],) * depth for name, column in FLAT.items()}
+    columns |= {"normalised": (1.0,) * depth, "shared": ((1 - size / depth) ** 0.5,) * depth}
+    names = tuple(f"block {index}" for index in range(1, depth + 1))
+    return Evidence(DepthProfile("measured", names, columns, facts=whole.profile.facts))
 
 
 def size_of(cause: str, part: float) -> float:

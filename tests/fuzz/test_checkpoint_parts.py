@@ -35,6 +35,7 @@ CASES: dict[str, Callable[[], dict[str, bytes]]] = {
     "a time of NaN": lambda: with_facts(lambda table: table.update(seconds="NaN")),
     "a place beyond the generator's end": lambda: with_facts(lambda table: table["numpy"].__setitem__(2, 10**6)),
     "a word for a generator": lambda: with_facts(lambda table: table["python"][1].__setitem__(3, "x")),
+    "a number for a generator's words": lambda: with_facts(lambda table: table["numpy"].__setitem__(1, 7)),
     "a scaler that is not asked for": lambda: with_facts(lambda table: table.update(scaler={"scale": 1.0})),
     "no generator": lambda: with_tensors(TRAINING, lambda tensors: tensors.pop("generator/cpu")),
     "no squares": lambda: with_tensors(TRAINING, lambda tensors: tensors.pop("optimizer/0.weight/exp_avg_sq")),

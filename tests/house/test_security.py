@@ -36,6 +36,7 @@ BY_ATTRIBUTE = {
 }
 # Every place of such a thing, and why nothing that is not trusted gets there.
 ALLOWED = {
+    "memory.py": {"ctypes": "malloc_trim of the process's own C library, without a path"},
     "runs/work.py": {"pickle": "work goes to the workers of the user's own executor, and comes from nowhere else"},
     "diagnosis/targets.py": {"found.loader.exec_module": "FILE.py:NAME is the user's own program, and is said to be run"},
     "lab/runner.py": {"asyncio.create_subprocess_exec": "our own module, by a list of fixed words, without a shell"},

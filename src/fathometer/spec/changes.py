@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from fathometer.errors import SpecError
@@ -91,7 +92,7 @@ def _proportions(spec: Transformer, width: int, given: Mapping[str, Any]) -> dic
     heads = given.get("heads", largest_divisor(width // even, max(1, width // TWIN_HEAD_WIDTH)))
     result: dict[str, Any] = {"heads": heads}
     if spec.kv_heads is not None and type(heads) is int and heads > 0:
-        result["kv_heads"] = largest_divisor(heads, max(1, round(heads * spec.kv_heads / spec.num_heads)))
+        result["kv_heads"] = largest_divisor(heads, max(1, round(Fraction(heads * spec.kv_heads, spec.num_heads))))
     if spec.mlp_width is not None:
-        result["mlp_width"] = max(1, round(width * spec.mlp_width / spec.width))
+        result["mlp_width"] = max(1, round(Fraction(width) * spec.mlp_width / spec.width))
     return result

@@ -60,7 +60,7 @@ def _of_generators(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> s
         np.random.RandomState().set_state((name, np.array(row, dtype=np.uint32), place, has_gauss, cached))
         for state in tensors["generator/cpu"]:
             torch.Generator().set_state(state.clone())
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RuntimeError):
         return "the state of a generator is none"
     plain = isinstance(gauss, float | None) and isinstance(cached, int | float) and type(place) is int and has_gauss in (0, 1)
     return None if plain and 0 <= place <= MOST_WORDS and 0 <= words[-1] <= MOST_WORDS else "the state of a generator is none"
