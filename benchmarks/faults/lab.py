@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,9 +23,13 @@ class Lab:
 
     def __init__(self) -> None:
         self.child: Child = start(command("lab", "--port", "0"))
-        wait_until(lambda: "http://" in self.child.said.read_text(encoding="utf-8") or self.child.is_over())
-        address = self.child.said.read_text(encoding="utf-8").split()[2]
-        self.client = httpx.Client(base_url=address, timeout=60, headers=VISITOR)
+        wait_until(lambda: self._address() is not None or self.child.is_over())
+        self.client = httpx.Client(base_url=self._address() or "", timeout=60, headers=VISITOR)
+
+    def _address(self) -> str | None:
+        """Return the address that the lab has told, once it is written whole."""
+        found = re.search(r"http://\S+(?=\s)", self.child.said.read_text(encoding="utf-8"))
+        return None if found is None else found[0]
 
     def begin(self, setting: dict[str, Any]) -> str:
         """Ask for training, and return the name of that work."""

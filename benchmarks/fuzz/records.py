@@ -130,6 +130,7 @@ PINNED_RECORDS = (
     with_part("status", "odd"),
     with_part("losses", [True, "a"]),
     with_part("stopped_at", True),
+    with_part("stopped_at", 2**64),
     with_part("seconds", float("nan")),
     with_part("held_out_loss", "0.3"),
     with_part("stopped_in", "NaN"),  # came back as a number

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from fathometer import json_text
 from fathometer.errors import RecordError, SpecError, shown, unknown_name
-from fathometer.spec.checks import LARGEST, check_count, check_flag, check_known, check_positive, check_size, check_word
+from fathometer.spec.checks import LARGEST, MOST, check_count, check_flag, check_known, check_positive, check_size, check_word
 
 Part = TypeVar("Part")
 
@@ -179,7 +179,7 @@ def _check_parts(record: Record) -> None:
         "held_out_loss": isinstance(record.held_out_loss, float | None),
         "held_out_accuracy": isinstance(record.held_out_accuracy, float | None),
         "seconds": isinstance(seconds, float) and 0 <= seconds <= LARGEST,
-        "stopped_at": stopped is None or (type(stopped) is int and stopped > 0),
+        "stopped_at": stopped is None or (type(stopped) is int and 0 < stopped <= MOST),
         "network": isinstance(record.network, Mapping) and all(isinstance(name, str) for name in record.network),
         "machine": all(isinstance(word, str) for word in (machine.python, machine.torch, machine.system))
         and type(machine.threads) is int,
