@@ -21,7 +21,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Llama 3": {name: f"llama3-{name}" for name in ("8b", "70b", "405b")},
     "GPT-3 175B, otherwise": {
         "as it is": "gpt3-175b",
-        "norm last, LeCun's start": "gpt3-175b@residual=post-norm,init=lecun",
+        "post-norm from LeCun's start": "gpt3-175b@residual=post-norm,init=lecun",
         "no norm": "gpt3-175b@residual=plain",
     },
 }

@@ -169,6 +169,7 @@ PINNED_TABLES = (
     {"preset": 3},
     {"preset": "gpt2", "width": 10**400},  # too large to keep its proportions
     {"preset": "llama3-8b", "width": 64, "heads": 16**5000},
+    {"preset": "gpt2", "branch_scale": 1e308},  # as large as a number may be
 )
 PINNED_NAMES = (
     "mlp-5activation=\n",

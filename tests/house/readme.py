@@ -187,6 +187,26 @@ def versions_table(root: Path = ROOT) -> str:
     return "\n".join(lines)
 
 
+def full_size_table(root: Path = ROOT) -> str:
+    """Return what some networks take at full size, and what is said of them."""
+    named = {
+        "gpt3-175b": "GPT-3 175B",
+        "gpt3-175b, norm last": "GPT-3 175B, norm last",
+        "gpt3-175b@residual=plain": "GPT-3 175B, no norm",
+        "1,000 billion": "128 blocks, 25,600 wide: a trillion",
+        "HF Llama 3 405B": "Hugging Face's own Llama, 405B",
+        "HF Mixtral 8x22B": "Hugging Face's own Mixtral, 8 x 22B",
+    }
+    lines = ["| network | parameters | seconds of one core | memory at most | verdict |", "|---|---|---|---|---|"]
+    rows = {row["network"]: row for row in rows_of("full_size", root)}
+    for name, words in named.items():
+        row = rows[name]
+        verdict = row["verdict"] + (f": {row['causes']}" if row["causes"] else "")
+        size = f"{row['parameters'] / 1e9:,.0f} billion"
+        lines.append(f"| {words} | {size} | {row['seconds']:.1f} | {row['megabytes']:,} MB | {verdict} |")
+    return "\n".join(lines)
+
+
 def packaging_table(root: Path = ROOT) -> str:
     """Return how large wheel and sdist are, and what an import costs in an environment of its own."""
     lines = ["| | measured | at most |", "|---|---|---|"]
@@ -208,6 +228,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "claims": claims_table,
     "levels": levels_table,
     "dropped": dropped_table,
+    "full-size": full_size_table,
     "versions": versions_table,
     "packaging": packaging_table,
 }
