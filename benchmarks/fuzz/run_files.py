@@ -165,5 +165,6 @@ PINNED = (
     (RIGHT.format(data="text", options=f"path = '{'n' * 300}'\n"), ()),
     (nested("[", "]", 9000), ()),
     (f"{DIGITS}\n[watch]\nevery = nan\n", ()),
+    (f"{DIGITS}\n[watch]\nevery = {{a = 1}}\n", ()),  # accepted, and written out as what is no TOML
 )
 KINDS = (Kind("run file", runs(), check_run, 60, 12, PINNED),)

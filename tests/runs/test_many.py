@@ -282,7 +282,8 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept() -> None:
         many(runs, progress=quiet)
 
     assert caught.value.reasons.keys() == {1}
-    assert "1 of 4 runs failed; run 1, Mlp(" in str(caught.value)
+    assert "1 of 4 runs failed: " in str(caught.value)
+    assert "(run 1, Mlp(" in str(caught.value)
     assert "with 7 numbers for each sample" in str(caught.value)
     assert [record is None for record in caught.value.records] == [False, True, False, False]
 

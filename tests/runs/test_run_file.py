@@ -184,6 +184,23 @@ def test_a_folder_that_cannot_be_made_is_an_error(write: Write, tmp_path: Path) 
         train_file(read_run(path), silent=True)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["every = nan", "every = true", "every = {a = 1}", "price = 3", 'budget = "x"', "layers = [1]", "stop_on = 1", "often = 1"],
+)
+def test_a_wish_that_none_can_have_is_refused(line: str, write: Write) -> None:
+    """Each field of [watch] is of its own kind; the error says which."""
+    with pytest.raises(FathometerError, match=r"of \[watch\]"):
+        read_run(write(f"{SMALL}[watch]\n{line}\n"))
+
+
+def test_wishes_are_kept(write: Write) -> None:
+    """The control: what a watch takes is read."""
+    told = 'every = 5\nprice = "economy"\nbudget = 0.05\nlayers = "blocks.*"\nstop_on = ["non_finite"]\n'
+    wishes = read_run(write(f"{SMALL}[watch]\n{told}")).watch
+    assert wishes == {"every": 5, "price": "economy", "budget": 0.05, "layers": "blocks.*", "stop_on": ["non_finite"]}
+
+
 def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     """A run whose own copy of its file would replace the file is refused; the copy in a run's folder can be run again."""
     path = tmp_path / "run.toml"

@@ -30,7 +30,7 @@ class RunsError(FathometerError):
         self.records, self.reasons = tuple(records), dict(reasons)
         place, reason = next(iter(self.reasons.items()))
         super().__init__(
-            f"{len(self.reasons)} of {len(runs)} runs failed; run {place}, {_words(runs[place])}: {reason}",
+            f"{len(self.reasons)} of {len(runs)} runs failed: {reason} (run {place}, {_words(runs[place])})",
             f"The other {len(runs) - len(self.reasons)} are done, and in `records` of this error; all reasons are in `reasons`",
             "Mend those runs or leave them out; with a `folder` the others are not done again",
         )

@@ -21,7 +21,7 @@ def within_memory(
 ) -> Iterator[Callable[[], Iterator[Any]]]:
     """Hand out the batches of a run; turn memory that runs out meanwhile into an `OutOfMemoryError` that says what would fit.
 
-    What it says was tried: one step with the same batch in more and more parts (`accumulate`), then with its activations made
+    What it says was tried: two steps with the same batch in more and more parts (`accumulate`), then with its activations made
     twice (`checkpointing`). The run is over by then, so nothing depends on what these steps do to its network.
     """
     last: list[Any] = [None]
@@ -60,8 +60,8 @@ def _step(course: Course, asked: Asked, batch: Any, loss_fn: LossFunction | None
     def attempt() -> object:
         course.optimizer.zero_grad()
         course.optimizer.state.clear()
-        once = replace(course, asked=replace(asked, steps=course.step + 1), losses=list(course.losses))
-        return go_on(once, [batch], loss_fn=loss_fn)
+        twice = replace(course, asked=replace(asked, steps=course.step + 2), losses=list(course.losses))
+        return go_on(twice, [batch, batch], loss_fn=loss_fn)  # from the second on the optimizer's numbers are there as well
 
     return attempt
 

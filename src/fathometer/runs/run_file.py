@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from fathometer import toml_text
 from fathometer.data import Dataset, find_dataset
-from fathometer.errors import SpecError, TargetError, shown, unknown_name
+from fathometer.errors import SpecError, TargetError, look_up, shown, unknown_name
 from fathometer.files import is_text
 from fathometer.records import Asked
 from fathometer.runs.folder import Resume, RunFolder, ShouldStop, Watching
@@ -19,7 +19,14 @@ from fathometer.spec.changes import OFF, plain_value
 from fathometer.training.parallel import own_device
 
 SECTIONS = ("network", "data", "training", "watch")
-WISHES = ("every", "price", "budget", "layers", "stop_on")  # of [watch]
+# Of [watch], each with what it may be, in words and by type, and an example.
+WISHES: dict[str, tuple[str, tuple[type, ...], str]] = {
+    "every": ("a number of steps, or a word", (int, str), "50"),
+    "price": ("a word", (str,), '"economy"'),
+    "budget": ("a number", (int, float), "0.01"),
+    "layers": ("a pattern, or a list of names", (str, list), '"blocks.*"'),
+    "stop_on": ("a word, or a list of words", (str, list), '["non_finite"]'),
+}
 TOP = ("seed", "folder", "device")
 NUM_SAVES, NUM_EVALUATIONS = 20, 10  # over a run whose file says nothing of `save_every` and `evaluate_every`
 RESOLVED = "run.toml"
@@ -70,9 +77,8 @@ def read_run(path: str | Path, changes: Sequence[str] = ()) -> RunFile:
     folder = table.get("folder", str(path.with_suffix("")))
     _check_word("folder", folder, "runs/first")
     _check_folder(path, Path(folder))
-    for name in sections["watch"]:
-        if name not in WISHES:
-            raise unknown_name("field of [watch]", name, WISHES)
+    for name, value in sections["watch"].items():
+        _check_wish(name, value)
     wishes = sections["watch"] if "watch" in table else None
     return RunFile(network, data, asked, Path(folder), _device(table.get("device", "auto")), source, wishes)
 
@@ -202,6 +208,13 @@ def _device(given: Any) -> str:
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
         raise SpecError(f'`device` is "{given}"', "There is no such device here", 'Say device = "auto"')
     return given
+
+
+def _check_wish(name: str, value: object) -> None:
+    words, kinds, example = look_up("field of [watch]", name, WISHES)
+    is_mixed = isinstance(value, list) and not all(isinstance(item, str) for item in value)
+    if isinstance(value, bool) or not isinstance(value, kinds) or is_mixed:
+        raise SpecError(f"`{name}` of [watch] is {shown(value)}", f"It is {words}", f"For example {name} = {example}")
 
 
 def _check_word(name: str, value: object, example: str) -> None:

@@ -24,7 +24,7 @@ class StudyError(FathometerError):
         self.reasons = tuple(reasons)
         cell, reason = self.reasons[0]
         super().__init__(
-            f"{len(self.reasons)} of {total} cells of {study} were not measured; {dict(cell)}: {reason}",
+            f"{len(self.reasons)} of {total} cells of {study} were not measured: {reason} (the first: {dict(cell)})",
             "The others are finished, and on disk if there is a folder",
             "Mend what is wrong and give the same command again: it does only what is missing",
         )
