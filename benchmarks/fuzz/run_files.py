@@ -166,5 +166,6 @@ PINNED = (
     (nested("[", "]", 9000), ()),
     (f"{DIGITS}\n[watch]\nevery = nan\n", ()),
     (f"{DIGITS}\n[watch]\nevery = {{a = 1}}\n", ()),  # accepted, and written out as what is no TOML
+    (f'folder = "a\\u0000"\n{DIGITS}', ()),
 )
 KINDS = (Kind("run file", runs(), check_run, 60, 12, PINNED),)

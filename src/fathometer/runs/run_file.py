@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import ceil, prod
+from os.path import abspath
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -134,7 +135,7 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
 
 def _check_folder(path: Path, folder: Path) -> None:
     """Raise where the run's own copy of its file would be written over the file, with its comments."""
-    if (folder / RESOLVED).resolve() == path.resolve() and not (folder / "run.json").exists():
+    if abspath(folder / RESOLVED) == abspath(path) and not (folder / "run.json").exists():
         raise SpecError(
             f'"{path}" would be written over: its folder is "{folder}", and a run keeps a copy of its file there as {RESOLVED}',
             "A run has a folder of its own",
