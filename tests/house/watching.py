@@ -29,7 +29,7 @@ def cost_table() -> str:
             limit = row[f"every_{every}_limit"]
             aim = "" if limit is None else f", aim {limit:.2f}"
             cells.append(f"{row[f'every_{every}']:.3f} (≤ {row[f'every_{every}_high']:.3f}{aim})")
-        lines.append(f"| {row['network']} | {row['price']} | {row['bare_ms']:.3g} ms | {' | '.join(cells)} |")
+        lines.append(f"| {row['network']} | {row['price']} | {_three(row['bare_ms'])} ms | {' | '.join(cells)} |")
     memory = [f"{row['memory']:.3f} ({row['price']})" for row in rows_of("watch") if row["memory"] is not None]
     return "\n".join(
         [*lines, "", f"Peak memory of a process that is watched at every step, over a bare one's: {', '.join(memory)}."]
@@ -58,6 +58,15 @@ def faults_table() -> str:
     return "\n".join([*lines, "", *_sums(own)])
 
 
+def _three(number: float) -> str:
+    """Return a number with three digits that count.
+
+    >>> _three(4.7104), _three(136.84), _three(3166.3)
+    ('4.71', '137', '3,166')
+    """
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+
+
 def _sums(own: list[Row]) -> list[str]:
     failed = [row for row in own if row["fault"] and row["onset"] is not None]
     slow = [row for row in failed if FAULTS[row["fault"]].onset != "step"]
@@ -82,7 +91,7 @@ def peers_table() -> str:
         if row["factor"] is None:
             lines.append(f"{start} – | {row['problem']} |")
         else:
-            lines.append(f"{start} {row['bare_ms']:.3g} ms | {row['factor']:.2f} (≤ {row['factor_high']:.2f}) |")
+            lines.append(f"{start} {_three(row['bare_ms'])} ms | {row['factor']:.2f} (≤ {row['factor_high']:.2f}) |")
     return "\n".join(lines)
 
 
