@@ -26,14 +26,13 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_fault_was_survived_and_no_control() -> None:
-    """Each row of the result kept its promise; where a guard was off, none did."""
+    """Each row of the result kept its promise, in all five rooms; where a guard was off, none did."""
     rows = PAGE["rows"]()
     tried, controls = ([row for row in rows if row["control"] is kind] for kind in (False, True))
 
-    assert {row["room"] for row in tried} <= set(PAGE["ROOMS"])
-    assert tried
+    assert {row["room"] for row in tried} == set(PAGE["ROOMS"])
     assert [(row["room"], row["fault"], row["message"]) for row in tried if row["survived"] is False] == []
-    assert controls
+    assert len(controls) >= 4
     assert [(row["room"], row["fault"]) for row in controls if row["survived"]] == []
 
 
