@@ -48,7 +48,7 @@ class Shelf:
 
     Kept one by one, between what comes and goes inside of blocks, what enters them breaks the memory of the process into pieces
     that nothing fits into any more: GPT-3 took 910 MB in place of 570. What goes still leaves holes, so that the peak was 580 to
-    860 MB with one and the same code; given back every few blocks, it is 540 to 560.
+    860 MB with one and the same code; given back every few blocks, it is 550 to 610.
     """
 
     def __init__(self, places: int) -> None:
