@@ -1,6 +1,7 @@
 """A run that does not fit into memory says what would, and that does."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from fathometer.errors import OutOfMemoryError
 from fathometer.networks import build
 from fathometer.records import Asked
 from fathometer.runs import room, train
+from fathometer.training import Course
 
 RUN_OUT = f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {2**60} bytes."  # as torch says it
 DATA = [(torch.ones(64, 8), torch.arange(64) % 3)]
@@ -50,6 +52,20 @@ def test_where_nothing_fits_the_size_that_would_is_said(monkeypatch: pytest.Monk
     monkeypatch.setattr(room, "free_bytes", lambda: 100)
     with pytest.raises(OutOfMemoryError, match="take a network of at most 13, or sgd"):
         train(Hungry(0), Asked(steps=2), data=DATA, progress=lambda *_: None)
+    with pytest.raises(OutOfMemoryError, match=r"take a network of at most 26\.$"):
+        train(Hungry(0), Asked(steps=2, optimizer="sgd"), data=DATA, progress=lambda *_: None)
+
+
+def test_the_second_step_is_tried_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits once, before the optimizer has its numbers, and not twice, is not said to fit."""
+
+    def takes_more_from_the_second_on(course: Course, batches: list[Any], **_: Any) -> None:
+        if len(batches) > 1 and course.asked.accumulate < 4:
+            raise RuntimeError(RUN_OUT)
+
+    monkeypatch.setattr(room, "go_on", takes_more_from_the_second_on)
+    with pytest.raises(OutOfMemoryError, match="it fits: accumulate = 4"):
+        train(Hungry(32), Asked(steps=2), data=DATA, progress=lambda *_: None)
 
 
 def test_another_error_is_left_as_it_is() -> None:

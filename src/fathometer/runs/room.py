@@ -76,7 +76,8 @@ def _otherwise(course: Course) -> str:
     most = (free + NUMBER_BYTES * weights) // each
     if most > weights:
         return f"{told}; it is the activations that do not fit: take a network less deep or wide, or a shorter context"
-    return f"{told}: take a network of at most {most:,}, or sgd, which keeps nothing of its own"
+    smaller = f"{told}: take a network of at most {most:,}"
+    return smaller if course.asked.optimizer == "sgd" else f"{smaller}, or sgd, which keeps nothing of its own"
 
 
 def _size(batch: Any) -> int:
