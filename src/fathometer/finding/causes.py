@@ -96,7 +96,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "post_norm_imbalance": Cause(
         "A norm on the stream unbalances the gradient",
-        "The last blocks are pulled far harder than the first, so only a tiny rate or a long warm-up is safe.",
+        "Each norm takes from what came before, and steps add up along depth: only a tiny rate or a long warm-up is safe.",
         "A few post-norm blocks train well, and many do with a long warm-up that a short run does not have.",
         ("xiong2020", "wang2022"),
     ),
