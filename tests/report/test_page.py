@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -97,6 +98,14 @@ def test_nothing_that_a_user_wrote_becomes_an_element():
 def test_the_attack_is_still_readable():
     """What was written is shown and not dropped."""
     assert render(hostile_page()).count("&lt;img src=x onerror=alert(1)&gt;") > 15
+
+
+def test_a_long_title_breaks_behind_its_commas() -> None:
+    """A network's name is no one word; a short title is as it was."""
+    name = "Preflight of gpt3-175b@depth=24,width=64,vocabulary=16,context=8"
+    page = replace(hostile_page(), title=name)
+    assert '<h1 class="long">Preflight of gpt3-175b@<wbr>depth=24,<wbr>width=64,<wbr>vocabulary=16,' in render(page)
+    assert "<h1>Short</h1>" in render(replace(page, title="Short"))
 
 
 def test_every_script_that_runs_is_allowed_by_its_hash():

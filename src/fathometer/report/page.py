@@ -11,11 +11,12 @@ from pathlib import Path
 from fathometer.figures.theme import FONT, INKS
 from fathometer.files import write
 from fathometer.report.blocks import BLOCKS
-from fathometer.report.markup import Html, element
+from fathometer.report.markup import Html, element, join
 from fathometer.report.references import cited, reference_list
 from fathometer.report.sections import Charts, Section
 
 # The page's mark, a pulse going down. As an icon it is a data address, so that a browser asks for no other.
+LONG = 48  # letters of a title, from which on it is set smaller
 _MARK = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='none' stroke='#D9622B' stroke-width='3' "
     "stroke-linecap='round' aria-hidden='true'>"
@@ -98,8 +99,14 @@ def _style() -> str:
 def _header(page: Page) -> Html:
     brand = element("span", Html(_MARK), "Fathometer", class_="brand")
     toggle = element("button", "Dark", type="button", id="theme", hidden=True, title="Switch between light and dark")
-    titles = element("h1", page.title), element("p", page.subtitle, class_="subtitle")
+    titles = _heading(page.title), element("p", page.subtitle, class_="subtitle")
     return element("header", element("div", brand, toggle, class_="top"), *titles)
+
+
+def _heading(title: str) -> Html:
+    """Return the title as a heading; a long one is set smaller, and a network's name breaks behind its commas."""
+    parts = title.replace("@", "@\0").replace(",", ",\0").split("\0")
+    return element("h1", join(parts, "<wbr>"), class_="long" if len(title) > LONG else None)
 
 
 def _footer(page: Page) -> Html:
