@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 from tests.house import documents
 
 import fathometer
@@ -67,6 +68,7 @@ def failures(value: object) -> list[str]:
     found: list[str] = []
     home = sys.modules[value.__module__].__dict__
     for test in doctest.DocTestFinder().find(value, getattr(value, "__name__", ""), globs=dict(home)):
+        torch.manual_seed(0)
         doctest.DocTestRunner().run(test, out=found.append)
     return found
 

@@ -72,7 +72,8 @@ def features(
     `decode` makes text of tokens, by default their characters or numbers. Only the best places so far are in memory.
 
     >>> from fathometer import ConvNet, build
-    >>> found = features(build(ConvNet(depth=8, width=4, image_size=8)), torch.rand(9, 3, 8, 8), units=[0, 2])
+    >>> images = torch.linspace(0, 1, 1728).reshape(9, 3, 8, 8)
+    >>> found = features(build(ConvNet(depth=8, width=4, image_size=8)), images, units=[0, 2])
     >>> found.point, found.units, found.pictures.shape
     ('blocks.1', (0, 2), (2, 8, 3, 8, 8))
     """
