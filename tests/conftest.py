@@ -12,6 +12,12 @@ import torch
 torch.set_num_threads(1)  # two threads can be many times slower than one for small networks
 
 
+@pytest.fixture(autouse=True)
+def seeded(request: pytest.FixtureRequest) -> None:
+    """Let torch draw the same numbers in a test whatever ran before it, as tests run in any order."""
+    torch.manual_seed(crc32(request.node.nodeid.encode()))
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """Return a seed of the test's own, the same in every run; pytest shows what is printed here when the test fails."""
