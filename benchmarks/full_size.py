@@ -67,7 +67,15 @@ def full_size() -> list[dict[str, Any]]:
         charts.append((group, ", ".join(networks), [depth_chart(column, measured) for column in COLUMNS]))
     save(small_multiples(charts, "From 125 million to 405 billion parameters", SUBTITLE), PICTURE)
     rows += [_look(name, target, tokens)[0] for name, (target, tokens) in MORE.items()]
-    return rows + [_look_at_config(name, config) for name, config in CONFIGS.items()]
+    return [*rows, _bare(), *(_look_at_config(name, config) for name, config in CONFIGS.items())]
+
+
+def _bare() -> dict[str, Any]:
+    """Return what the arithmetic of GPT-3 175B alone takes on this machine, which its row is to be held against."""
+    line = [sys.executable, "-c", "from benchmarks.full_size_bare import bare; bare()"]
+    told = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    row = {"seconds": round(told["seconds"], 2), "megabytes": round(told["megabytes"])}
+    return {"network": "gpt3-175b, its arithmetic alone", "tokens": 16, "blocks": 96} | row
 
 
 def _look_at_config(name: str, config: dict[str, Any]) -> dict[str, Any]:

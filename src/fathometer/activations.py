@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import erf, expit
 
 from fathometer.errors import look_up
 
@@ -48,7 +47,15 @@ def _normal_density(x: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
+    from scipy.special import erf  # a third of a second to import, which most commands need not
+
     return (1 + erf(x / np.sqrt(2))) / 2
+
+
+def _sigmoid(x: Array) -> Array:
+    from scipy.special import expit
+
+    return expit(x)
 
 
 def _leaky(x: Array) -> Array:
@@ -73,7 +80,7 @@ def _gelu_tanh_slope(x: Array) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
-    return expit(x) * (1 + x * expit(-x))
+    return _sigmoid(x) * (1 + x * _sigmoid(-x))
 
 
 def _selu(x: Array) -> Array:
@@ -106,9 +113,9 @@ _ALL = (
     Activation("elu", _elu, _elu_slope, kinks=(0.0,)),
     Activation("gelu", lambda x: x * _normal_cdf(x), lambda x: _normal_cdf(x) + x * _normal_density(x)),
     Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_slope),
-    Activation("silu", lambda x: x * expit(x), _silu_slope),
+    Activation("silu", lambda x: x * _sigmoid(x), _silu_slope),
     Activation("tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2, saturates=True, classic_gain=5 / 3),
-    Activation("sigmoid", expit, lambda x: expit(x) * expit(-x), saturates=True, classic_gain=1.0),
+    Activation("sigmoid", _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x), saturates=True, classic_gain=1.0),
     Activation("selu", _selu, _selu_slope, kinks=(0.0,), classic_gain=0.75),
 )
 ACTIVATIONS: dict[str, Activation] = {activation.name: activation for activation in _ALL}

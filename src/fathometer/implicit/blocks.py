@@ -24,7 +24,7 @@ def implicit_weights(module: nn.Module) -> dict[str, ImplicitWeight]:
 
 def session_of(module: nn.Module) -> Session | None:
     """Return what the implicit weights of a module share; None if it has none."""
-    return next((weight.matrix.session for weight in implicit_weights(module).values()), None)
+    return next((weight.matrix.session for weight in module.parameters() if isinstance(weight, ImplicitWeight)), None)
 
 
 def replay(model: nn.Module, blocks: Iterable[str], on_block: OnBlock = None) -> None:

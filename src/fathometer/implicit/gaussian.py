@@ -36,19 +36,30 @@ Vectors = Float[Tensor, "vector inside"]
 Out = Float[Tensor, "vector outside"]
 LEAST = 1e-12  # of the largest eigenvalue: below, two vectors are one as far as float32 can tell (6e-8, squared, times a few)
 MILD = 1e-4  # from this eigenvalue on, float32 is right to 1e-5 also in the smallest direction: its error grows as the root
-CHUNK = 4096  # columns that are turned to float64 at a time, so that they stay in the cache
+PLAIN = 1e-3  # from this eigenvalue on, Gram matrices from float32 products do too: they are right to 1e-7 of the largest
+CHUNK = 4096  # columns that are turned to float64, or multiplied in float32, at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
 class Factor:
     """L and T of a Gram matrix x xᵀ: L Lᵀ = x xᵀ, and the rows of Tᵀ x are orthonormal; float64, one column for each direction.
 
-    `is_mild` tells whether float32 is enough to multiply with T.
+    `least` is the smallest eigenvalue of x xᵀ that counts, over the largest; 0 if there is none.
     """
 
     lower: Float[Tensor, "vector rank"]
     inverse: Float[Tensor, "vector rank"]
-    is_mild: bool
+    least: float
+
+    @property
+    def is_mild(self) -> bool:
+        """Return whether float32 is enough to multiply with T."""
+        return self.least > MILD
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether all vectors are told apart so well that their products in float32 are enough."""
+        return self.least > PLAIN and self.lower.shape[0] == self.lower.shape[1]
 
 
 def gram(x: Vectors) -> Float[Tensor, "vector vector"]:
@@ -57,6 +68,20 @@ def gram(x: Vectors) -> Float[Tensor, "vector vector"]:
         wide = x.double()
         return wide @ wide.T
     return sum((gram(part) for part in x.split(CHUNK, dim=1)), start=x.new_zeros((), dtype=torch.float64))
+
+
+def factored(x: Vectors) -> tuple[Float[Tensor, "vector vector"], Factor | None]:
+    """Return x xᵀ with its factor, as `gram` and `factor` do, at a third of the time where float32 products are enough.
+
+    A GPU is as fast in float64, and may be told to multiply float32 with fewer digits.
+    """
+    if x.dtype == torch.float32 and x.device.type == "cpu" and x.shape[0] < x.shape[1]:
+        product = sum(((part @ part.T).double() for part in x.split(CHUNK, dim=1)), start=x.new_zeros((), dtype=torch.float64))
+        found = factor(product)
+        if found is not None and found.is_plain:
+            return product, found
+    product = gram(x)
+    return product, factor(product)
 
 
 def factor(product: Float[Tensor, "vector vector"]) -> Factor | None:
@@ -71,8 +96,7 @@ def factor(product: Float[Tensor, "vector vector"]) -> Factor | None:
     some = values > LEAST * values[-1]
     values, directions = values[some].to(place), directions[:, some].to(place)
     roots = values.sqrt()
-    is_mild = bool(len(values)) and bool(values[0] > MILD * values[-1])
-    return Factor(directions * roots, directions / roots, is_mild)
+    return Factor(directions * roots, directions / roots, float(values[0] / values[-1]) if len(values) else 0.0)
 
 
 def draw_product(factors: Factor | None, columns: int, std: float, generator: torch.Generator, like: Tensor) -> Out:

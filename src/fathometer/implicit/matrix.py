@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fathometer.errors import ModelError
 from fathometer.implicit.draws import generator_for, seed_of
-from fathometer.implicit.gaussian import Factor, Known, answer, draw_product, draw_return, factor, gram
+from fathometer.implicit.gaussian import Factor, Known, answer, draw_product, draw_return, factored, gram
 from fathometer.implicit.learning import Learned
 from fathometer.implicit.streamed import streamed_product, streamed_row
 from fathometer.implicit.tally import Tally
@@ -116,17 +116,16 @@ class Matrix:
 
     def backward(self, g: Tensor, x: Tensor, y: Tensor, call: int, side: int) -> Tensor:
         """Return what comes back: g W given that x Wᵀ was y (or the mirror image of it); add up the weights' gradient."""
-        product = gram(g)
         of_x = self._factor(x, call, side)
+        product, of_g = factored(g) if self._is_drawn else (gram(g), None)
         self.tally.add(g, x, product, of_x, side, keeps=self.is_shared)
-        start = self._start_backward(g, x, y, call, side, (of_x, product))
+        start = self._start_backward(g, x, y, call, side, (of_x, of_g))
         return start if self.learned is None else start + self.learned.product(g, 1 - side)
 
     def _start_backward(
-        self, g: Tensor, x: Tensor, y: Tensor, call: int, side: int, products: tuple[Factor | None, Tensor]
+        self, g: Tensor, x: Tensor, y: Tensor, call: int, side: int, factors: tuple[Factor | None, Factor | None]
     ) -> Tensor:
-        """Return g W under the weights as they were at the start."""
-        of_x, product = products
+        """Return g W under the weights as they were at the start; `factors` are those of x xᵀ and of g gᵀ."""
         if self.std == 0:
             return g.new_zeros(g.shape[0], x.shape[1])
         if self.session.is_streamed:
@@ -135,11 +134,11 @@ class Matrix:
             return self._remembered(g, call, 1 - side)
         seeds = self._generator(call, 1 - side, g, back=True)
         if not (self.rows_met and side):
-            return draw_return(g, x, y, (of_x, factor(product)), self.std, seeds)
+            return draw_return(g, x, y, factors, self.std, seeds)
         ids, rows = self._met(g)
         unmet_g, unmet_y = g.clone(), y.clone()
         unmet_g[:, ids], unmet_y[:, ids] = 0, 0
-        return g[:, ids] @ rows + draw_return(unmet_g, x, unmet_y, (of_x, factor(gram(unmet_g))), self.std, seeds)
+        return g[:, ids] @ rows + draw_return(unmet_g, x, unmet_y, (factors[0], factored(unmet_g)[1]), self.std, seeds)
 
     def look_up(self, tokens: Tensor, like: Tensor) -> Tensor:
         """Return the rows of these tokens `(…)`, each drawn from a seed of its own: `(…, columns)`."""
@@ -156,6 +155,11 @@ class Matrix:
     def _real(self) -> tuple[int, tuple[int, int], float, str]:
         """Return what decides the entries where they are made: a seed, the shape, the spread."""
         return seed_of(self.session.seed, self.number, 0, 0), (self.rows, self.columns), self.std, self.kind
+
+    @property
+    def _is_drawn(self) -> bool:
+        """Return whether answers are drawn anew, from no more than the question's other side."""
+        return self.std != 0 and not (self.session.is_streamed or self.remembers or self.session.remembers)
 
     @property
     def is_shared(self) -> bool:
@@ -194,7 +198,7 @@ class Matrix:
         last = self.session.last
         if last is not None and last[0].data_ptr() == x.data_ptr() and last[0].shape == x.shape and last[1] == x._version:
             return last[2]
-        found = factor(gram(x))
+        found = factored(x)[1]
         self.session.last = (x, x._version, found)  # held, so that no other tensor takes its place in memory
         return found
 

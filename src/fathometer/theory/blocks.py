@@ -1,8 +1,7 @@
 """One block of a network, step by step, for every residual kind."""
 
 from collections.abc import Sequence
-
-from scipy.special import expit
+from math import exp
 
 from fathometer.activations import Activation
 from fathometer.parametrizations.roles import Role
@@ -11,7 +10,7 @@ from fathometer.spec.residual import NORM_AFTER, NORM_BEFORE, NORM_INSIDE
 from fathometer.theory.profile import Crossing
 from fathometer.theory.steps import IDENTITY, Linear, Response, Signal, activate, add, linear, normalise, quiet, then
 
-HIGHWAY_SHARE = float(expit(-2.0))  # the gate's weights start at zero, so its share is one number for all units
+HIGHWAY_SHARE = 1 / (1 + exp(2.0))  # the gate's weights start at zero, so its share is one number for all units
 
 
 def linear_of(spec: Spec, role: Role, fan_in: int, fan_out: int, *, bias: bool = True) -> Linear:

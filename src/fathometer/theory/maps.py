@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from fathometer.activations import Activation
 from fathometer.theory.gaussian import Z_WEIGHTS, Number, Z, as_activation, expectation, pair_expectation
@@ -137,6 +136,8 @@ def saturation_edge(activation: Activation) -> float:
 
 def find_root(function: Callable[[float], float], lower: float, upper: float) -> float:
     """Return where a function that changes sign between two numbers is 0, to 13 digits (Brent 1973)."""
+    from scipy.optimize import brentq
+
     root, _ = brentq(function, lower, upper, xtol=1e-15, rtol=1e-13, full_output=True)
     return root
 

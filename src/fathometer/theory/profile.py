@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from scipy.special import erfc
 
 from fathometer.activations import Activation
 from fathometer.depth_profile import DepthProfile, Series
@@ -111,6 +110,8 @@ def _band(expected: Array, scatters: Array) -> tuple[Series, Series]:
 
 
 def _saturated(crossings: Sequence[Crossing], phi: Activation) -> Array:
+    from scipy.special import erfc
+
     lengths = np.array([crossing.lengths for crossing in crossings])
     return erfc(saturation_edge(phi) / np.sqrt(2 * lengths)).mean(axis=1)
 
