@@ -54,10 +54,11 @@ bench-gpu: $(READY)     ## what holds on a GPU, in one table; goes on where it w
 fuzz: $(READY)          ## an hour of bad input; build/fuzz/seeds.jsonl keeps every seed and what was found
 	$(BIN)/python -m benchmarks.fuzz --minutes $(or $(MINUTES),60)
 
-readme: $(READY)        ## write the generated tables of the README, docs/wrong.md and docs/faults.md anew
+readme: $(READY)        ## write the generated tables of the README, docs/wrong.md, docs/faults.md and docs/watching.md anew
 	$(BIN)/python -m tests.house.readme
 	$(BIN)/python -m tests.house.wrong
 	$(BIN)/python -m tests.house.faults
+	$(BIN)/python -m tests.house.watching
 
 causes: $(READY)        ## write the pages of docs/causes anew, measured now
 	$(BIN)/python tests/house/causes.py

@@ -14,6 +14,7 @@ from benchmarks.depth_figure import depth_figure
 from benchmarks.faults.bench import faults
 from benchmarks.features import features
 from benchmarks.flops import flops
+from benchmarks.forecast_cost import forecast_cost
 from benchmarks.full_size import full_size
 from benchmarks.full_size_exact import full_size_exact
 from benchmarks.full_size_steps import full_size_steps
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "faults": faults,
     "features": features,
     "flops": flops,
+    "forecast_cost": forecast_cost,
     "full_size": full_size,
     "full_size_exact": full_size_exact,
     "full_size_steps": full_size_steps,

@@ -62,3 +62,15 @@ def load_value(text: str) -> Any:
 
 def _lines(table: Mapping[str, Any]) -> str:
     return "".join(f"{name} = {value(one)}\n" for name, one in table.items())
+
+
+def value_or_word(text: str) -> Any:
+    """Return a value as TOML reads it; what it cannot read is a word.
+
+    >>> value_or_word("[10, 20]"), value_or_word(" rope ")
+    ([10, 20], 'rope')
+    """
+    try:
+        return load_value(text)
+    except ValueError:
+        return text.strip()

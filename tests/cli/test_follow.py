@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_a_run_that_ended_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert "30 of 30 steps measured" in text
 
 
+@pytest.mark.parametrize("end", [{"step": 33}, {"step": 33, "losses": [[31, 0.06], [32, 0.06], [33, 0.05]]}, {}])
+def test_the_end_says_at_which_step(end: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may lie behind the last measured step; an old record says no step there."""
+    write(tmp_path, ended=False)
+    with (tmp_path / "watch.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"kind": "end", "how": "finished", **end}) + "\n")
+
+    assert f"finished at step {end.get('step', 30)}, 30 measured" in run(capsys, str(tmp_path))[1]
+    assert len(json.loads(run(capsys, str(tmp_path), "--json")[1])["losses"]) == 30 + len(end.get("losses", ()))
+
+
 def test_an_alert_is_told_with_its_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What went wrong makes the exit code 1, and names the layer that moved first."""
     write(tmp_path, alert=True, ended=False)
@@ -76,3 +88,18 @@ def test_a_run_that_was_only_trained_has_its_losses(tmp_path: Path, capsys: pyte
 
     assert code == 0
     assert "up to step 8, 0 measured" in text
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
+def test_the_time_between_two_looks_is_above_0(seconds: str, tmp_path: Path) -> None:
+    """A time that nobody can wait is an error in words."""
+    write(tmp_path)
+
+    assert run_error(tmp_path, seconds) == 2
+
+
+def run_error(folder: Path, seconds: str) -> int:
+    """Return the exit code of the command with that time."""
+    with pytest.raises(SystemExit) as ended:
+        main(["follow", str(folder), "--seconds", seconds])
+    return int(ended.value.code or 0)

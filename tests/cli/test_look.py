@@ -71,6 +71,8 @@ def test_a_preset_is_looked_at_as_it_starts(folder: Path, capsys: pytest.Capture
         (("hf:nowhere",), "config.json"),
         (("net.py:net", "--layers", "9"), "match no module"),
         (("net.py:net", "--html", "none/page.html"), "cannot be written"),
+        (("net.py:net", "--figure", "likeness.jpg"), "The suffix says the format"),
+        (("scenes", "--steps", "0"), "`steps` is 0"),
     ],
 )
 def test_a_mistake_is_an_error_that_says_so(

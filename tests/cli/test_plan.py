@@ -44,3 +44,11 @@ def test_fields_of_the_network_and_the_chip_are_heard(capsys: pytest.CaptureFixt
 
     assert one["spec"]["context"] == 512
     assert one["flops"] == pytest.approx(2 * half["flops"])
+
+
+def test_a_word_needs_no_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell takes quotes away: what TOML cannot read is a word, as for `fathometer train`; with quotes it is the same one."""
+    plain, quoted = (run(capsys, "--flops", "1e20", "--json", "--set", f"positions={word}") for word in ("rope", '"rope"'))
+
+    assert json.loads(plain)["spec"]["positions"] == "rope"
+    assert plain == quoted

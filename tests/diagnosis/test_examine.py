@@ -1,5 +1,6 @@
 """What is measured equals what plain torch says, and what was special is noted."""
 
+import threading
 from collections.abc import Callable
 from itertools import count
 from os import urandom
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fathometer.diagnosis import preflight
+from fathometer.errors import ModelError
 
 Pair = tuple[Tensor, Tensor]
 Plain = Callable[..., nn.Sequential]
@@ -54,6 +56,16 @@ def test_the_step_of_an_optimizer_equals_a_real_one(plain: Plain, batch: Pair) -
 
     moved = [((twin[i].weight - model[i].weight).norm() / model[i].weight.norm()).item() for i in (0, 2, 4)]
     assert check.profile.column("update") == pytest.approx(moved, rel=1e-4)  # differences of float32 numbers
+
+
+def test_a_step_on_a_model_that_cannot_be_copied_is_refused(plain: Plain, batch: Pair) -> None:
+    """With an optimizer a copy is needed, and the error says so; without one the model is looked at."""
+    model = plain()
+    model.lock = threading.Lock()
+
+    with pytest.raises(ModelError, match="The model cannot be copied: TypeError"):
+        preflight(model, batch, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    assert preflight(model, batch).profile.points
 
 
 def test_a_zero_on_the_way_is_not_dead(plain: Plain, batch: Pair) -> None:

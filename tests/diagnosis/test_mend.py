@@ -248,6 +248,25 @@ def test_what_cannot_be_mended_at_all(plain: Plain, batch: Pair) -> None:
         mend(FailsInEval(), batch, asked=Asked(steps=2))
 
 
+def test_an_optimizer_that_is_none_is_refused(plain: Plain, batch: Pair) -> None:
+    """A name in place of an optimizer, and one of another model, are errors in words, as of a preflight."""
+    with pytest.raises(ModelError, match="`optimizer` is a str"):
+        mend(plain(1), batch, optimizer="adam")  # pyrefly: ignore[bad-argument-type]
+    with pytest.raises(ModelError, match="moves no parameter of this model"):
+        mend(plain(1), batch, optimizer=torch.optim.Adam(plain(1).parameters()))
+
+
+def test_the_rate_that_was_proved_is_in_the_code(plain: Plain, batch: Pair, data: list[Pair]) -> None:
+    """A network that only its rate keeps from training is mended by another, and the code to paste has the one that was best."""
+    model = plain(2)
+    fix = mend(model, batch, data=data, asked=SHORT, optimizer=torch.optim.Adam(model.parameters(), lr=10.0))
+
+    assert fix.proved is not None
+    assert fix.proved.remedy.name == "change_rate"
+    assert fix.proved.trial is not None
+    assert f"lr={fix.proved.trial.learning_rate:g})" in fix.code
+
+
 def test_another_seed_is_in_the_code(sick: nn.Sequential, batch: Pair, data: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """The seed that was asked for is the one that the pasted code draws with."""
     only(monkeypatch, right=with_gain(1.0))

@@ -1,5 +1,6 @@
 """Each rule on profiles written by hand: a limit crossed, and the same limit not crossed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
@@ -381,3 +382,43 @@ def test_limits_count_in_both_directions() -> None:
 def test_a_factor_is_said_as_a_person_would() -> None:
     """Small factors as numbers, large ones as powers of ten."""
     assert [times(0.5), times(6.1), times(inf)] == ["3.2 times", "10⁶ times", "infinitely many times"]
+
+
+@pytest.mark.parametrize("left", [0.97, 1.03])
+@pytest.mark.parametrize(
+    ("cause", "columns"),
+    [
+        ("dead_units", lambda number: {"dead": (number,) * DEPTH}),
+        ("rank_collapse", lambda number: {"rank": (1e9, *[number] * (DEPTH - 1))}),
+        ("attention_entropy_collapse", lambda number: {"attention_entropy": (number,) * DEPTH}),
+        ("attention_logit_growth", lambda number: {"attention_logits": (number,) * DEPTH}),
+        ("vanishing_gradient", lambda number: {"gradient": line(number)}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_limit_is_where_the_severity_begins(cause: str, columns: Callable[[float], dict[str, Series]], left: float) -> None:
+    """A trouble that is alone, at the limit that its finding tells: a little beyond it has the severity, a little before not."""
+    worst = {"dead_units": 1.0, "rank_collapse": 1.1, "attention_entropy_collapse": 0.02, "attention_logit_growth": 1e6}
+    found = judge(evidence(**columns(worst.get(cause, -30.0))))[0]
+    size = {"dead_units": found.limit - DEAD_HARMLESS, "attention_entropy_collapse": 1 - found.limit}.get(cause, found.limit)
+    number = {
+        "dead_units": DEAD_HARMLESS + size * left,
+        "rank_collapse": 1e9 * (found.limit / 1e9) ** left,
+        "attention_entropy_collapse": 1 - size * left,
+        "attention_logit_growth": found.limit**left,
+    }.get(cause, found.limit * left)
+    again = judge(evidence(**columns(number)))
+
+    assert found.cause == cause
+    assert (bool(again) and again[0].severity == found.severity) == (left > 1)
+
+
+def test_tokens_are_judged_by_what_they_lose_from_where_they_enter() -> None:
+    """Tokens that become one in the first block have nothing left to lose after it: what is said is what was judged."""
+    columns = {"token_spread": (1e-9,) * DEPTH, "attention_entropy": (0.9,) * DEPTH}
+    found = judge(evidence({"entering_token_spread": 0.5}, **columns))
+
+    assert [one.cause for one in found] == ["token_rank_collapse"]
+    assert found[0].number == pytest.approx(-8.7, abs=0.01)
+    assert "10⁹ times smaller" in found[0].sentence
+    assert judge(evidence({"entering_token_spread": 1e-9}, **columns)) == []

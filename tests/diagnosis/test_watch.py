@@ -1,6 +1,7 @@
 """A watch lets go, says what happened, holds its budget, and is one at a time."""
 
 import gc
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import fathometer as fm
+from fathometer import json_text
 from fathometer.diagnosis.watch_cost import CostMeter
-from fathometer.diagnosis.watch_flight import read_flight
+from fathometer.diagnosis.watch_flight import SCHEMA
 from fathometer.diagnosis.watch_losses import LossHistory, SpikeCounter, spike_score
 from fathometer.errors import ModelError, SpecError, TargetError
 from fathometer.instruments.recorder_schedule import every_nth, log_spaced
@@ -121,6 +123,24 @@ def test_two_watches_on_one_model_are_an_error() -> None:
         watch.step(1.0)
 
 
+def test_a_watch_that_cannot_begin_leaves_no_mark(tmp_path: Path) -> None:
+    """A record that cannot be written, or a schedule that raises at the first step, leaves a model that can be watched."""
+    model, optimizer = loop()
+    before = traces(model, optimizer)
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+
+    def fails(step: int) -> bool:
+        raise ZeroDivisionError
+
+    for wishes, kind in [({"record": tmp_path / "file" / "run"}, TargetError), ({"every": fails}, ZeroDivisionError)]:
+        with pytest.raises(kind), fm.watch(model, optimizer, **wishes):
+            pass
+        assert traces(model, optimizer) == before
+    with fm.watch(model, optimizer) as watch:
+        watch.step(step(model, optimizer, batch(0)))
+    assert watch.steps == 1
+
+
 def test_wrong_wishes_are_refused() -> None:
     """Each mistake is an error with its three parts, before anything is hooked."""
     model, optimizer = loop()
@@ -207,8 +227,8 @@ def test_a_nan_is_told_with_the_layer_and_written(tmp_path: Path) -> None:
                 break
 
     assert (watch.alerts[0].name, watch.alerts[0].step, watch.should_stop) == ("non_finite", 21, True)
-    flight = read_flight(next(iter(tmp_path.glob("flight-*.json"))))
-    assert flight["step"] == 21
+    flight = json_text.load(next(iter(tmp_path.glob("flight-*.json"))).read_text(encoding="utf-8"))
+    assert (flight["schema"], flight["step"]) == (SCHEMA, 21)
     assert set(flight["readings"][-1]["tensors"]) == {name for name, one in model.named_parameters() if one.ndim > 1}
     assert flight["losses"][-1][0] == 21
 
@@ -314,6 +334,29 @@ def test_a_record_is_written_and_read(tmp_path: Path) -> None:
     assert record.end["how"] == "finished"
     assert "ms more each" in record.end["cost"]
     assert record.column("update")[-1][0] == 20
+
+
+@pytest.mark.parametrize("problem", [None, RuntimeError])
+def test_the_last_losses_are_in_the_record(problem: type[Exception] | None, tmp_path: Path) -> None:
+    """Those after the last measured step stand in the row of the end; gone on with, each step has one loss."""
+    model, optimizer = loop()
+    inside = pytest.raises(RuntimeError) if problem is not None else nullcontext()
+    with inside, fm.watch(model, optimizer, every=5, record=tmp_path) as watch:
+        for at in range(8):
+            watch.step(step(model, optimizer, batch(at)))
+        if problem is not None:
+            raise problem("stop")
+    record = read_run_record(tmp_path)
+    assert record.losses == list(watch.flight.losses)
+    assert [at for at, _ in record.losses] == list(range(1, 9))
+    assert (record.rows[-1]["step"], record.end and record.end["step"]) == (5, 8)
+
+    with fm.watch(model, optimizer, every=5, record=tmp_path).after(7) as watch:
+        for at in range(7, 12):
+            watch.step(step(model, optimizer, batch(at)))
+    again = read_run_record(tmp_path)
+    assert again.losses == [*record.losses[:7], *watch.flight.losses]
+    assert [at for at, _ in again.losses] == list(range(1, 13))
 
 
 @pytest.mark.slow

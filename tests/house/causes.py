@@ -267,12 +267,18 @@ def fix(evidence: Evidence, look: Look) -> list[str]:
         if best
         else []
     )
-    command = (
-        "`fm.mend(model, batch)` tries them on copies from the least to the most invasive, trains those that look healthy first, "
-        "and returns the least invasive of the proved ones that come near the best, with its whole code to paste. "
-        "For a preset: `fathometer mend NAME`."
+    return [table, *call, command(evidence), twin(evidence, look)]
+
+
+def command(evidence: Evidence) -> str:
+    """Return how `mend` is called; what is wrong with an optimizer's steps it sees only where it is given that optimizer."""
+    needs_optimizer = any(candidate.rates for candidate, _ in evidence.remedies)
+    given, preset = (", optimizer=optimizer", "") if needs_optimizer else ("", " For a preset: `fathometer mend NAME`.")
+    return (
+        f"`fm.mend(model, batch{given})` tries them on copies from the least to the most invasive, trains those that look "
+        "healthy first, and returns the least invasive of the proved ones that come near the best, with its whole code to "
+        f"paste.{preset}"
     )
-    return [table, *call, command, twin(evidence, look)]
 
 
 def twin(evidence: Evidence, look: Look) -> str:

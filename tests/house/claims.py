@@ -72,9 +72,9 @@ def _warned(rows: Rows) -> str:
 
 
 def _watched(rows: Rows) -> str:
-    found = _where(rows, network="gpt 12 x 128", price="economy")[0]
+    found = _where(rows, network="gpt 12 x 128", price="standard")[0]
     tenth, most, every = (found[key] for key in ("every_10", "every_10_high", "every_1"))
-    return f"{tenth:.2f} times the bare loop (at most {most:.2f}), {every:.2f} at every step"
+    return f"{tenth:.2f} times the bare loop (at most {most:.2f}), {every:.2f} at every step, at the default price"
 
 
 def _factors(rows: Rows) -> str:
@@ -103,7 +103,7 @@ CLAIMS = (
         "peers",
     ),
     Claim(
-        "Names the cause first, of 24 networks the 12 sick ones",
+        "Names the planted cause first, on the 12 sick of 24 networks",
         "peers",
         lambda rows: f"{_own(rows, 'right name first')} of 12",
         lambda rows: _others(rows, "right name first"),

@@ -3,11 +3,14 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 BOUND = ">=2.7,<2.14"
+PLACES = ("dependencies", "hf", "lightning", "track", "dev")  # of pyproject.toml, where torch is named
+TORCH = re.compile(r"torch(?![\w.-])", re.IGNORECASE)
 FILES = [path for name in ("*.md", "*.toml", "Makefile", ".ci/*", "docs/**/*.md") for path in sorted(ROOT.glob(name))]
 INSTALLS = re.compile(r"""(?:pip|uv)3? (?:\w+ )*(?:install|add)\b.*[\s"']torch\b|^\s*["']torch\b""")
 
@@ -23,12 +26,25 @@ def test_a_line_that_installs_torch_has_the_bound(path: Path) -> None:
     assert unbound(path.read_text(encoding="utf-8")) == []
 
 
-def test_the_project_and_its_dev_extra_have_the_bound() -> None:
-    """The dependencies and the dev extra each bound torch, so that no package in them lifts it."""
+def of_torch(project: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what the dependencies and each extra ask of torch, by name; those that do not name it are left out."""
+    asked = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
+    found = {name: [line.replace(" ", "") for line in lines if TORCH.match(line)] for name, lines in asked.items()}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def test_the_dependencies_and_the_extras_have_the_bound() -> None:
+    """The dependencies, and each extra whose packages stand on torch, bound it, so that none of them lifts it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert f"torch{BOUND}" in project["dependencies"]
-    assert f"torch{BOUND}" in project["optional-dependencies"]["dev"]
+    assert of_torch(project) == {place: [f"torch{BOUND}"] for place in PLACES}
+
+
+def test_a_place_that_lacks_the_bound_is_seen() -> None:
+    """The control: a bound that was not moved, and an extra that names torch without one, are found."""
+    extras = {"hf": ["torch>=2.7,<2.13", "transformers"], "dev": ["torch [x]"], "docs": ["torchinfo", "torch-audit"]}
+
+    assert of_torch({"dependencies": [], "optional-dependencies": extras}) == {"hf": ["torch>=2.7,<2.13"], "dev": ["torch[x]"]}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from fathometer.errors import TargetError
 from fathometer.integrations import hugging_face_callback, lightning_callback
+from fathometer.integrations.lightning import _Watching as Watching
 from fathometer.sinks import read_run_record
 
 HAS_LIGHTNING = importlib.util.find_spec("lightning") is not None
@@ -113,7 +115,28 @@ def test_lightning_lets_go_after_an_exception_and_stops_when_asked(tmp_path: Pat
     assert callback.watch.steps == 1
 
 
-def gpt2_trainer(callback: Any, folder: Path, accumulate: int = 1) -> Any:
+def test_a_lightning_fit_that_goes_on_is_counted_on() -> None:
+    """From a checkpoint of step 7 the next step is 8; a stand-in for the trainer, so that this runs without Lightning."""
+    module = nn.Linear(4, 1)
+    trainer = SimpleNamespace(
+        global_step=7, optimizers=[torch.optim.SGD(module.parameters(), lr=0.1)], accumulate_grad_batches=1, should_stop=False
+    )
+    callback = Watching({"every": 2})
+    callback.on_train_start(trainer, module)
+    assert callback.watch is not None
+    for at in range(3):
+        loss = module(torch.ones(8, 4)).square().mean()
+        loss.backward()
+        trainer.optimizers[0].step()
+        trainer.global_step += 1
+        callback.on_train_batch_end(trainer, module, loss, torch.ones(8, 4), at)
+    callback.on_train_end(trainer, module)
+
+    assert [step for step, _ in callback.watch.flight.losses] == [8, 9, 10]
+    assert [reading.step for reading in callback.watch.readings] == [8, 10]
+
+
+def gpt2_trainer(callback: Any, folder: Path, accumulate: int = 1, **wishes: Any) -> Any:
     """Return a Trainer of a small GPT-2, six steps of eight rows."""
     import transformers
     from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments
@@ -125,7 +148,7 @@ def gpt2_trainer(callback: Any, folder: Path, accumulate: int = 1) -> Any:
     rows = [{"input_ids": one, "labels": one} for one in tokens]
     asked = TrainingArguments(
         output_dir=str(folder / "out"), max_steps=6, per_device_train_batch_size=8, gradient_accumulation_steps=accumulate,
-        logging_steps=1, report_to="none", use_cpu=True, save_strategy="no", disable_tqdm=True,
+        logging_steps=1, report_to="none", use_cpu=True, disable_tqdm=True, **{"save_strategy": "no", **wishes},
     )  # fmt: skip
     return transformers.Trainer(model=model, args=asked, train_dataset=rows, callbacks=[callback])
 
@@ -148,6 +171,22 @@ def test_hugging_face_is_watched(accumulate: int, tmp_path: Path) -> None:
     assert {"signal", "gradient", "weight", "update", "attention_entropy"} <= set(last["columns"])
     assert last["facts"]["batch_size"] == 8 * accumulate
     assert hooks_of(trainer.model) == 0
+
+
+@pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")
+@pytest.mark.filterwarnings("ignore")
+def test_a_hugging_face_training_that_goes_on_is_counted_on(tmp_path: Path) -> None:
+    """From the checkpoint of step 4 the next steps are 5 and 6, and the record of the whole has each step once."""
+    wishes, record = {"save_strategy": "steps", "save_steps": 4}, tmp_path / "run"
+    gpt2_trainer(hugging_face_callback(every=2, record=record), tmp_path, **wishes).train()
+    callback = hugging_face_callback(every=2, record=record)
+    gpt2_trainer(callback, tmp_path, **wishes).train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-4"))
+
+    assert [step for step, _ in callback.watch.flight.losses] == [5, 6]
+    found = read_run_record(record)
+    assert found.about["after_step"] == 4
+    assert [step for step, _ in found.losses] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in found.rows] == [1, 2, 4, 6]
 
 
 @pytest.mark.skipif(not HAS_TRAINER, reason="accelerate is not installed, which Hugging Face's Trainer needs: extra `hf`")

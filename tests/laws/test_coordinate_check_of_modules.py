@@ -46,13 +46,15 @@ def along_depth(name: str | None, depths: tuple[int, ...], width: int) -> Coordi
 
 @cache
 def along_width(name: str | None) -> CoordinateCheck:
-    """Return the check over width, four blocks deep."""
-    return check_module(gpt2, text(), sizes=[(width, 4) for width in WIDTHS], base=BASE, name=name)
+    """Return the check over width, four blocks deep, with four seeds: after ten steps one alone is off by 0.1."""
+    return check_module(gpt2, text(), sizes=[(width, 4) for width in WIDTHS], base=BASE, name=name, seeds=range(4))
 
 
 FLAT = 0.1  # the law's own measure of flat; the standard parametrization is at 0.9 and more
 # Over 2 to 16 blocks alone the first doublings weigh more: our own network has slopes of -0.10 to -0.13 there, after ten steps.
 FLAT_WHILE_SHALLOW = 0.25
+# Over four times the width one seed varies by 0.1 after ten steps (0.12 to -0.20 on one text, -0.13 to -0.26 on another).
+FLAT_OVER_WIDTH = 0.25
 
 
 def check_depth(depths: tuple[int, ...], width: int, flat: float) -> None:
@@ -83,7 +85,8 @@ def test_width_does_not_move_it_either() -> None:
     """Widths 64 to 256: flat at the start and after ten steps, where the module as it is made is not."""
     ours, standard = along_width("completep"), along_width(None)
 
-    assert max(abs(ours.slope(0)), abs(ours.slope(10))) <= 0.15  # one seed over four times the width: 0.115 at ten steps
+    assert abs(ours.slope(0)) <= FLAT
+    assert abs(ours.slope(10)) <= FLAT_OVER_WIDTH
     assert min(standard.slope(0), standard.slope(10)) > 0.8
 
 

@@ -75,6 +75,16 @@ def test_texts_show_the_token_in_its_context() -> None:
     assert found.texts[0][0] == f"{text[: first.place]}«{text[first.place]}»{text[first.place + 1 :]}"
 
 
+@pytest.mark.parametrize("units", [[99], [0, 4], [-1], []])
+def test_a_unit_that_there_is_not_is_an_error(units: list[int]) -> None:
+    """The layer has four units, and they are said; the last of them is one."""
+    images = torch.zeros(9, 1, 8, 8)
+
+    assert features(Dots(), images, "blocks.1", units=[3]).units == (3,)
+    with pytest.raises(SpecError, match="has units 0 to 3"):
+        features(Dots(), images, "blocks.1", units=units)
+
+
 def test_what_has_no_places_is_an_error() -> None:
     """Inputs of three axes, and a layer that is not there."""
     with pytest.raises(BatchError, match="four axes"):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fathometer.errors import ModelError, SpecError
+from fathometer.errors import BatchError, ModelError, SpecError
 from fathometer.instruments import DepthPoint
-from fathometer.lenses import lesion, shrink
+from fathometer.lenses import lesion, logit_lens, shrink
 from fathometer.lenses.bypass import bypassing, exchanged
 from fathometer.lenses.removal import without_blocks
 from fathometer.lenses.streaming import points_of
@@ -129,6 +129,25 @@ def test_a_block_that_runs_twice_may_be_skipped_once(seed: int) -> None:
 
     assert [point.name for point in points] == ["block", "block#2"]
     assert torch.equal(found, torch.tanh(torch.tanh(model.block(inputs))))
+
+
+def test_labels_among_the_inputs_are_targets(seed: int) -> None:
+    """A dictionary with `labels` is judged as the pair of inputs and targets, with a loss function too; without any it is not."""
+
+    class Named(Net):
+        def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+            return super().forward(inputs)
+
+    model, (inputs, targets) = Named(), batch(seed)
+    named = {"inputs": inputs, "labels": targets}
+
+    for loss_fn in (None, nn.functional.cross_entropy):
+        assert lesion(model, named, loss_fn=loss_fn) == lesion(model, (inputs, targets))
+        assert logit_lens(model, [named], loss_fn=loss_fn) == logit_lens(model, (inputs, targets))
+    assert shrink(model, named, drop=1).curve == shrink(model, (inputs, targets), drop=1).curve
+    for look in (lesion, logit_lens):
+        with pytest.raises(BatchError, match="without targets"):
+            look(model, {"inputs": inputs})
 
 
 def test_looking_leaves_no_trace(net: Net, seed: int) -> None:

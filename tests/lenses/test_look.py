@@ -4,14 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
 
 import fathometer as fm
 from fathometer.data.sources import read_sources
-from fathometer.errors import TargetError
-from fathometer.lenses import Expected, Look, load_folder, look_at_reference
+from fathometer.errors import BatchError, SpecError, TargetError
+from fathometer.lenses import Expected, Look, load_folder, look_at_reference, train_reference
 from fathometer.lenses.look_words import order_answer, order_sentence
 from fathometer.networks import build
 from fathometer.report import render
@@ -111,6 +112,20 @@ def test_inputs_alone_are_enough() -> None:
 
     assert (seen.lesions, seen.lens, seen.dropped, seen.classes) == (None, None, None, None)
     assert "alike to" in str(seen)
+
+
+def test_a_kind_of_probe_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is looked at, with the nearest right name; a note would be overlooked."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user has it
+    model, batch = sequential()
+    with pytest.raises(BatchError, match='Did you mean "logistic"'):
+        fm.look(model, batch, kind="logistc")
+
+
+def test_no_steps_are_not_all_steps() -> None:
+    """A reference network that is to train for 0 steps is refused; None takes the recipe's."""
+    with pytest.raises(SpecError, match="`steps` is 0"):
+        train_reference("scenes", steps=0)
 
 
 def test_an_order_is_shown_in_part_or_not_shown() -> None:

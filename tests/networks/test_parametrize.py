@@ -81,6 +81,21 @@ def test_it_is_the_network_of_the_table(name: str, tied: bool) -> None:
     assert fit(found.model, [batch], asked, scales=found.scales).losses == mine
 
 
+@pytest.mark.parametrize("is_started", [False, True])
+def test_generators_are_left_as_they_were(is_started: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's generator, and those of all GPUs that are in use; a GPU that was not started is neither seeded nor started."""
+    told, before = list[object](), torch.get_rng_state()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: is_started)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: told.append(f"seed {seed}"))
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: f"state of {device}")
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: told.append((device, state)))
+    parametrize(standard(False), 64, 4, tokens(), base=BASE, seed=3)
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert told == (2 * ["seed 3", (0, "state of 0"), (1, "state of 1")] if is_started else [])
+
+
 def test_without_its_multipliers_it_is_another() -> None:
     """The control: under one rate for all the same start trains to other losses."""
     batch = tokens()

@@ -54,6 +54,8 @@ def test_where_nothing_fits_the_size_that_would_is_said(monkeypatch: pytest.Monk
         train(Hungry(0), Asked(steps=2), data=DATA, progress=lambda *_: None)
     with pytest.raises(OutOfMemoryError, match=r"take a network of at most 26\.$"):
         train(Hungry(0), Asked(steps=2, optimizer="sgd"), data=DATA, progress=lambda *_: None)
+    with pytest.raises(OutOfMemoryError, match=r"324 bytes with sgd and momentum: .* at most 17, or sgd without momentum"):
+        train(Hungry(0), Asked(steps=2, optimizer="sgd", momentum=0.9), data=DATA, progress=lambda *_: None)
 
 
 def test_the_second_step_is_tried_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

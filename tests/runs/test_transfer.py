@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 
@@ -48,6 +49,13 @@ def test_a_best_rate_at_the_edge_is_warned_of() -> None:
 
     assert any("edge of the sweep" in warning for warning in found.warnings)
     assert found.checks == ()
+
+
+def test_a_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be built at another size: the error says what can be given."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user has it
+    with pytest.raises(SpecError, match="The network is a Linear"):
+        fm.transfer(torch.nn.Linear(3, 3), **WISHES)
 
 
 def test_heads_keep_their_width() -> None:

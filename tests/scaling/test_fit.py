@@ -143,6 +143,21 @@ def test_nonsense_wishes_are_errors() -> None:
         leave_out(rows(), by="width")
 
 
+def test_points_of_one_run_stay_together_when_some_are_left_out() -> None:
+    """`groups` reaches the fit: whole runs are resampled there, and a column that is not there is still named."""
+    noisy = [
+        {**row, "loss": float(row["loss"]) * (1 + 0.01 * (-1) ** place), "run": place % 4} for place, row in enumerate(rows())
+    ]
+    wishes = {"largest": 1, "starts": 20, "resamples": 20}
+    together, apart = (leave_out(noisy, groups=groups, **wishes) for groups in ("run", None))
+
+    assert [one.sizes for one in together] == [one.sizes for one in apart]
+    assert together[0].predicted.value == apart[0].predicted.value
+    assert together[0].predicted.low != apart[0].predicted.low
+    with pytest.raises(DataError, match="The points have no `run`"):
+        leave_out(rows(), groups="run")
+
+
 def test_predictions_ask_for_the_laws_own_sizes() -> None:
     """A size that is missing, unknown or not positive is an error; an observed loss is less sure than the law."""
     noisy = [{**row, "loss": float(row["loss"]) * (1 + 0.01 * (-1) ** place)} for place, row in enumerate(rows())]

@@ -1,14 +1,18 @@
 """The public face of a study: options, tables, page and command."""
 
 import json
+import shlex
+from html import escape
 from pathlib import Path
 
 import pytest
 
 import fathometer as fm
+from fathometer.cli.settings import read_settings
 from fathometer.errors import SpecError, TargetError
 from fathometer.report import render
 from fathometer.studies import STUDIES, Study, dask_executor
+from fathometer.studies.study import command_of
 
 OPTIONS = {"tasks": (), "folds": (1, 2, 3), "seeds": (0, 1)}
 
@@ -44,7 +48,7 @@ def test_the_page_has_all_its_parts(done: Study) -> None:
     assert question.claim in page
     assert all(caveat in page for caveat in question.caveats)
     assert "Telgarsky 2015" in page
-    assert done.command in page
+    assert escape(done.command, quote=False) in page
     assert "vegaEmbed" in page
     assert done.reading.sentence.split(";")[0] in page
 
@@ -59,8 +63,18 @@ def test_json_holds_answer_and_rows(done: Study) -> None:
 
 
 def test_the_command_makes_the_same_study(done: Study) -> None:
-    """The command names the options that were changed, as TOML has them."""
-    assert done.command == "fathometer study power-of-depth --set tasks=[] --set folds=[1,2,3] --set seeds=[0,1]"
+    """The command names the options that were changed, as TOML has them, and a shell reads them so."""
+    assert done.command == "fathometer study power-of-depth --set 'tasks=[]' --set 'folds=[1, 2, 3]' --set 'seeds=[0, 1]'"
+
+
+@pytest.mark.parametrize("value", [("sawtooth", "it's"), 0.5, True, 3, "two words", ()])
+def test_the_command_survives_a_shell(value: object) -> None:
+    """What a shell makes of the command is read back as the option that was given."""
+    *start, change = shlex.split(command_of("power-of-depth", True, {"tasks": value}))
+    read = read_settings([change])["tasks"]
+
+    assert start == ["fathometer", "study", "power-of-depth", "--quick", "--set"]
+    assert (tuple(read) if isinstance(read, list) else read) == value
 
 
 def test_a_folder_keeps_the_study(tmp_path: Path) -> None:

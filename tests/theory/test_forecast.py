@@ -1,6 +1,5 @@
 """The forecast of a spec: its columns, its bands, where it stops, and its slow twin."""
 
-import time
 from dataclasses import replace
 from math import inf, sqrt
 
@@ -128,15 +127,6 @@ def test_every_preset_has_a_forecast(name: str) -> None:
     profile = forecast(PRESETS[name].spec)
 
     assert DepthProfile.from_dict(profile.to_dict()) == profile
-
-
-def test_a_thousand_layers_take_milliseconds() -> None:
-    """A forecast through 1,000 tanh layers costs well under a second of process time, with every check on."""
-    spec = Mlp(depth=1000, activation="tanh")
-    start = time.process_time()
-    forecast(spec)
-
-    assert time.process_time() - start < 1.0  # about 0.05 s; the type checks of the tests and a busy machine make it slower
 
 
 def test_a_stack_equals_the_spec_it_came_from() -> None:

@@ -1,6 +1,5 @@
 """The forecast of a transformer: its kinds, where it starts, where it stops, and how fast."""
 
-import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -94,11 +93,3 @@ def test_a_soft_cap_and_qk_norm_calm_attention() -> None:
     """GPT-3's logits are no longer sharp with either."""
     for calm in ({"qk_norm": True}, {"attention_softcap": 2.0}):
         assert forecast(replace(preset("gpt3-175b"), depth=2, **calm)).facts["stops"] is None
-
-
-def test_gpt_3_takes_a_fraction_of_a_second() -> None:
-    """96 blocks of 12,288 units over 2,048 tokens cost seconds at most of process time, with every check on."""
-    start = time.process_time()
-    forecast(preset("gpt3-175b"))
-
-    assert time.process_time() - start < 6.0  # 0.3 s; the type checks of the tests make it 2 s, a busy machine more

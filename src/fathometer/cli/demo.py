@@ -15,14 +15,11 @@ def demo(out: Path = Path("fathometer-demo.html"), figure: Path | None = None, o
         open: Open the report in the browser when done.
         seed: Decides the networks' draws and the order of the data.
     """
-    from fathometer.cli.show import bar
+    from fathometer.cli.show import bar, check_outputs
     from fathometer.demo import story_figure, story_page, tell_story
-    from fathometer.files import check_path
     from fathometer.report import save as save_page
 
-    for path in (out, figure):
-        if path is not None:
-            check_path(path)
+    check_outputs(out, figure)
     with bar() as progress:
         story = tell_story(seed, progress=progress)
     save_page(story_page(story), out)

@@ -45,11 +45,13 @@ def follow(
         seconds: The time between two looks at the record.
     """
     from fathometer import json_text
-    from fathometer.errors import unknown_name
+    from fathometer.errors import SpecError, unknown_name
     from fathometer.sinks import read_run_record
 
     if column not in COLUMNS:
         raise unknown_name("column", column, COLUMNS)
+    if not 0 < seconds < float("inf"):
+        raise SpecError(f"`seconds` is {seconds:g}", "The view is drawn anew after a time", "Try --seconds 2")
     record = read_run_record(run)
     if json:
         print(json_text.dump(_as_table(record)))
@@ -97,7 +99,8 @@ def run_view(record: "RunRecord", column: str, coloured: bool) -> "RenderableTyp
 
 
 def _headline(record: "RunRecord") -> str:
-    step = max([step for step, _ in record.losses[-1:]] + [row["step"] for row in record.rows[-1:]], default=0)
+    rows = [*record.rows[-1:], *([record.end] if record.end else [])]
+    step = max([step for step, _ in record.losses[-1:]] + [row.get("step", 0) for row in rows], default=0)
     state = f"{record.end['how']} at" if record.end else "up to"
     found = f"{len(record.alerts)} alert{'s' * (len(record.alerts) != 1)}"
     return f"{record.about.get('model', 'run')}: {state} step {step:,}, {len(record.rows):,} measured, {found}"

@@ -44,15 +44,12 @@ def look(
         folder: Where a reference network is kept while it trains; look-TARGET if left out.
         seed: Decides the start, the order of the data and the batch.
     """
-    from fathometer.cli.show import bar
-    from fathometer.files import check_path
+    from fathometer.cli.show import bar, check_outputs
     from fathometer.spec.checks import check_seed
 
     check_seed(seed)
     html = Path(f"look-{_file_name(target)}.html") if html is None and not json else html
-    for path in (html, figure):
-        if path is not None:
-            check_path(path)
+    check_outputs(html, figure)
     with redirect_stdout(sys.stderr), bar(silent=json) as progress:  # what the user's own code prints is no part of the answer
         asked = {"layers": layers or None, "kind": probe, "progress": progress}
         seen = _look_at(target, asked, steps=steps, folder=folder, seed=seed)

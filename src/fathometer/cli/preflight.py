@@ -33,32 +33,30 @@ def preflight(
     Exit code: 0 healthy or at risk, 1 will not train, 2 error, 3 unknown.
 
     Args:
-        target: A preset (see `fathometer presets`), spec.toml, or file.py:function that returns model, (model, batch) or
-            (model, batch, loss_fn). The file is run: name only files that you trust.
+        target: A preset (see `fathometer presets`), spec.toml, or file.py:function that returns (model, batch),
+            (model, batch, loss_fn) or a spec. The file is run: name only files that you trust.
         json: Print the result as JSON, and nothing else.
         html: Write the report to this file; it opens offline.
         figure: Draw the gradient along depth to this .png, .svg or .pdf.
         layers: Depth points by name or pattern, like "encoder.*".
         ignore: Causes not to look for, like initial_loss.
         fail_on: From which verdict on the exit code is 1.
-        look: "quick" costs at most four passes, "thorough" 25; "auto" is quick, and closer where that leaves the verdict open.
+        look: "quick" costs about four passes, "thorough" about nine (of small perceptrons up to 12 and 48); "auto" is quick,
+            and closer where that leaves the verdict open.
         full_size: Examine a spec, a preset, hf:FOLDER (a config.json is enough) or file.py:function without making its large
             weights, so that 175 billion parameters fit into 1 GB. A spec too large for the memory is examined so anyway.
         tokens: How many tokens look at a network at full size: 16 if nothing is said.
         method: At full size: "sampled", or "streamed" for real weights, some rows at a time: slow, and the same in distribution.
         seed: Decides the draws of a spec and of its batch.
     """
-    from fathometer.cli.show import show_preflight
+    from fathometer.cli.show import check_outputs, show_preflight
     from fathometer.diagnosis import load_target
     from fathometer.diagnosis import preflight as run
-    from fathometer.files import check_path
 
-    for path in (html, figure):
-        if path is not None:
-            check_path(path)
+    check_outputs(html, figure)
     with redirect_stdout(sys.stderr):  # what the user's own code prints is no part of the answer
         asked = {"layers": layers or None, "ignore": ignore, "seed": seed}
-        if full_size or tokens or method or target.startswith("hf:"):
+        if full_size or tokens is not None or method or target.startswith("hf:"):
             check = _at_full_size(target, asked, tokens, method, silent=json)
         else:
             found = load_target(target, seed)
@@ -84,7 +82,7 @@ def _at_full_size(
     from fathometer.diagnosis.full_size.targets import load_unmade
 
     with bar(silent) as progress:
-        found = load_unmade(target, tokens=tokens or TOKENS, seed=asked["seed"])
+        found = load_unmade(target, tokens=TOKENS if tokens is None else tokens, seed=asked["seed"])
         return preflight_full_size(found, method=method or "sampled", progress=progress, **asked)
 
 

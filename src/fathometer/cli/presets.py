@@ -1,4 +1,4 @@
-"""`fathometer presets`: the reference networks."""
+"""`fathometer presets`: networks that have a name."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ TITLES = {"mlp": "Multilayer perceptrons", "convnet": "Convolutional networks", 
 
 
 def presets(json: bool = False) -> int:
-    """List the reference networks, each with the lesson it is here for.
+    """List the presets, each with the lesson it is here for.
 
     Args:
         json: Print the list as JSON.

@@ -12,6 +12,8 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from fathometer.diagnosis.words import fix_lines, preflight_lines
+from fathometer.errors import TargetError
+from fathometer.files import check_path
 
 if TYPE_CHECKING:
     from fathometer.diagnosis import Fix, Preflight
@@ -19,7 +21,21 @@ if TYPE_CHECKING:
     from fathometer.records import Record
 
 STYLES = {"healthy": "bold green", "at risk": "bold yellow", "will not train": "bold red", "unknown": "bold magenta"}
+FORMATS = (".png", ".svg", ".pdf", ".html", ".json")  # those of `figures.save`
 OUTCOMES = {"proved": "green", "helped less": "yellow", "did not help": "yellow", "not tried": "dim"}
+
+
+def check_outputs(page: Path | None, figure: Path | None) -> None:
+    """Raise `TargetError` before any work is done, where a page or a figure could not be written afterwards."""
+    for path in (page, figure):
+        if path is not None:
+            check_path(path)
+    if figure is not None and figure.suffix.lower() not in FORMATS:
+        raise TargetError(
+            f'The figure is to be saved as "{figure.name}"',
+            f"The suffix says the format: {', '.join(FORMATS)}",
+            f'Try "{figure.stem}.png"',
+        )
 
 
 def show_preflight(check: "Preflight", written: Sequence[Path] = (), console: Console | None = None) -> None:
@@ -61,7 +77,7 @@ def show_record(record: "Record", folder: Path, alerts: Sequence[str] = (), cons
         console.print(Text(said, style="bold yellow"))
     for alert in alerts:
         console.print(Text(alert, style="yellow"))
-    console.print(f"Kept in {folder}")
+    console.print(Text(f"Kept in {folder}"))
 
 
 def _held_out(record: "Record") -> str:
@@ -81,7 +97,7 @@ def bar(silent: bool = False) -> Iterator["OnProgress | None"]:
         yield _line_by_line(console)
     else:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} steps"),
             TimeRemainingColumn(elapsed_when_finished=True),
@@ -103,7 +119,7 @@ def _line_by_line(console: Console) -> "OnProgress":
 
     def say(text: str, done: int, total: int) -> None:
         if text not in said:
-            console.print(f"{text} …", highlight=False)
+            console.print(Text(f"{text} …"))
         said.add(text)
 
     return say
@@ -115,4 +131,4 @@ def _console(console: Console | None) -> Console:
 
 def _show_written(console: Console, written: Sequence[Path]) -> None:
     for path in written:
-        console.print(f"Written: {path}")
+        console.print(Text(f"Written: {path}"))

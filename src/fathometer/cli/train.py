@@ -32,7 +32,8 @@ def train(
 
     Ctrl-C, or SIGTERM, ends it after the step that it is at, which is kept; a second one ends it at once.
 
-    Exit code: 0 finished, 1 stopped by a loss or gradient that is not finite, 2 error, 130 stopped from outside (143 by SIGTERM).
+    Exit code: 0 finished, 1 stopped by a loss, gradient or weight that is not finite, 2 error, 130 stopped from outside (143 by
+    SIGTERM).
 
     Args:
         run: What to train, on which data, and how.

@@ -1,5 +1,6 @@
 """What must hold before a module can be measured, or how to mend it."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -85,6 +86,18 @@ def first_words(problem: BaseException) -> str:
     except Exception:  # somebody else's error may fail to say what it is
         lines = []
     return lines[0][:300] if lines else "no message"
+
+
+def copy_or_explain(things: Any, why: str) -> Any:
+    """Return a copy of a model, or of a tuple with one; a `ModelError` with `why` a copy is needed if it cannot be copied."""
+    try:
+        return deepcopy(things)
+    except Exception as problem:
+        raise ModelError(
+            f"The model cannot be copied: {type(problem).__name__}: {first_words(problem)}",
+            why,
+            "Keep only parameters, buffers and plain values in the module (no tensors with a graph, locks or open files)",
+        ) from problem
 
 
 def copied(inputs: Any) -> Any:

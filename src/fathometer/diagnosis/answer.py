@@ -6,12 +6,11 @@ from math import isfinite, log
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import class_rows, main_tensor, map_tensors
+from fathometer.contract import IGNORED, class_rows, main_tensor, map_tensors
 from fathometer.diagnosis.case import Case
 from fathometer.errors import FathometerError
 from fathometer.instruments import Sounding, all_finite
 
-IGNORED = -100  # torch's own mark for "no target here"
 NUMBERS_AT_ONCE = 2**20  # of the outputs, in float64: 8 MiB
 Facts = dict[str, float | int | str | None]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from math import isnan
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from fathometer.activations import ACTIVATIONS
 from fathometer.depth_profile import DepthProfile
-from fathometer.diagnosis.admission import admit, first_words, run_or_explain
+from fathometer.diagnosis.admission import admit, copy_or_explain, first_words, run_or_explain
 from fathometer.diagnosis.answer import Answer, answer_of
 from fathometer.diagnosis.broken import Broken, find_broken
 from fathometer.diagnosis.case import Case
@@ -169,7 +168,9 @@ def _by_block(points: DepthPoints, tensors: Mapping[str, Tensor]) -> list[float 
 
 def _updates(model: nn.Module, points: DepthPoints, sounding: Sounding, optimizer: torch.optim.Optimizer) -> list[float | None]:
     """Return how far one step of (a copy of) the optimizer moves each block's weights, over their size."""
-    twin, stepper = deepcopy((model, optimizer))
+    twin, stepper = copy_or_explain(
+        (model, optimizer), "The first step of `optimizer` is taken on a copy, and without it none is"
+    )
     before = dict(model.named_parameters())
     for name, parameter in twin.named_parameters():
         gradient = sounding.parameter_gradients.get(name)

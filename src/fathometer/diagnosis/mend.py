@@ -9,17 +9,17 @@ import torch
 from torch import nn
 
 from fathometer.contract import LossFunction
-from fathometer.diagnosis.admission import admit, first_words
+from fathometer.diagnosis.admission import admit, copy_or_explain
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import examine
 from fathometer.diagnosis.fix import Fix, is_sick
 from fathometer.diagnosis.own_batch import own_data
-from fathometer.diagnosis.preflight import case_of, name_of, preflight, spec_of
+from fathometer.diagnosis.preflight import case_of, check_optimizer, name_of, preflight, spec_of
 from fathometer.diagnosis.remedies import propose
 from fathometer.diagnosis.room import one_step, within_memory
 from fathometer.diagnosis.search import Progress, Runs, Search, applied
 from fathometer.diagnosis.trial import RATES, trial_data
-from fathometer.errors import BatchError, ModelError, kind_of
+from fathometer.errors import BatchError, kind_of
 from fathometer.instruments import unchanged
 from fathometer.records import Asked
 from fathometer.spec import Spec
@@ -60,6 +60,8 @@ def mend(
     """
     check_seed(seed)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
+    if optimizer is not None:
+        check_optimizer(optimizer, case.model)
     admit(case)
     if data is not None and not isinstance(data, Iterable):
         raise BatchError(
@@ -67,7 +69,7 @@ def mend(
         )
     if data is None and batch is None:
         data = None if (spec := spec_of(model)) is None else own_data(spec, seed)
-    _check_copies(case.model)
+    copy_or_explain(case.model, "Remedies are tried on copies")
     asked, rates = _like(optimizer, asked or Asked(steps=STEPS))
     runs = Runs(trial_data(case.batch, data, loss_fn), asked, progress or _silent, rates)
     with within_memory(case, one_step), unchanged(case.model):
@@ -93,17 +95,6 @@ def _mend(case: Case, runs: Runs, optimizer: torch.optim.Optimizer | None) -> Fi
     tried = tuple(search.attempts(propose(case, examine(case, optimizer=optimizer))))
     model = deepcopy(case.model) if search.proved is None else applied(case, search.proved.candidate)
     return Fix(before, trial, tried, model)
-
-
-def _check_copies(model: nn.Module) -> None:
-    try:
-        deepcopy(model)
-    except Exception as problem:
-        raise ModelError(
-            f"The model cannot be copied: {type(problem).__name__}: {first_words(problem)}",
-            "Remedies are tried on copies",
-            "Keep only parameters, buffers and plain values in the module (no tensors with a graph, locks or open files)",
-        ) from problem
 
 
 def _silent(text: str, done: int, total: int) -> None:

@@ -137,9 +137,9 @@ def preflight(
     `model` is any `nn.Module`, a spec, or a preset's name. `batch` is `(inputs, targets)`, inputs alone, or a dictionary of
     arguments; a spec brings its own (digits where they fit, else noise). Without `loss_fn(output, targets)`, integer
     targets mean cross-entropy and floats mean squared error. With an `optimizer` the size of its first step is judged
-    too. `layers` names depth points by pattern; `ignore` silences causes by name. The first look costs at most four forward
-    and backward passes; where it leaves the verdict open a closer one follows, of up to 25: `thorough=True` always asks for
-    it, `False` never. Nothing is changed by looking.
+    too. `layers` names depth points by pattern; `ignore` silences causes by name. The first look costs about four forward
+    and backward passes (of small perceptrons up to 12); where it leaves the verdict open a closer one follows, of about nine
+    (up to 48): `thorough=True` always asks for it, `False` never. Nothing is changed by looking.
 
     A spec or preset whose weights and gradients would take more than half of this machine's memory is examined without making
     them: see `FullSize`.
@@ -154,7 +154,7 @@ def preflight(
     ignored = known_causes(ignore)
     case = case_of(model, batch, loss_fn=loss_fn, seed=seed)
     if optimizer is not None:
-        _check_optimizer(optimizer, case.model)
+        check_optimizer(optimizer, case.model)
 
     def look(at: Case) -> Preflight:
         return _judged(at, optimizer, layers, thorough, ignored).named(name_of(model))
@@ -235,7 +235,8 @@ def known_causes(ignore: Iterable[str] | str) -> tuple[str, ...]:
     return names
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+def check_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    """Raise unless this is an optimizer of the model."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         given = f"`optimizer` is {kind_of(optimizer)}"
         raise ModelError(given, "It must be a torch.optim.Optimizer", "Pass torch.optim.Adam(model.parameters())")

@@ -12,6 +12,7 @@ from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.fix import Attempt, is_sick
 from fathometer.diagnosis.preflight import Preflight, preflight
 from fathometer.diagnosis.remedies import Candidate
+from fathometer.diagnosis.remedies.training import at_rate
 from fathometer.diagnosis.trial import MARGIN, NUM_SEEDS, RATES, Trial, TrialData, final_loss, run_once, run_trial
 from fathometer.diagnosis.words import beside_the_proved, why_proved
 from fathometer.errors import FathometerError, ModelError
@@ -212,7 +213,7 @@ class Search:
             return Attempt(remedy, "not tried", "The search ended before it: another remedy was proved.")
         trial = tried.trial(self.blind)
         if self.proved is not None and tried.candidate is self.proved.candidate:
-            return Attempt(remedy, "proved", why_proved(tried.after), tried.after, trial)
+            return Attempt(at_rate(remedy, trial.learning_rate), "proved", why_proved(tried.after), tried.after, trial)
         is_less = self.proved is not None and trial.trains and trial.middle_loss <= self.bar
         return Attempt(remedy, "helped less" if is_less else "did not help", self._why_not(tried, trial), tried.after, trial)
 

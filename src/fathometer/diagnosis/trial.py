@@ -137,7 +137,7 @@ def run_once(
         held_out = None if result.stopped_at else evaluate(model, data.held_out, loss_fn=data.loss_fn)
     return Record(
         asked,
-        "finished" if result.stopped_at is None else "stopped: loss is not finite",
+        result.status,
         result.losses,
         None if held_out is None else held_out.loss,
         None if held_out is None else held_out.accuracy,

@@ -113,14 +113,8 @@ class Alert:
         return f"step {self.step:,}: {self.sentence}{where} {ALERTS[self.name].advice}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a plain dictionary, as `from_dict` reads it."""
+        """Return a plain dictionary, as a line of the record holds it."""
         return {**asdict(self), "points": list(self.points), "facts": dict(self.facts)}
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> "Alert":
-        """Return the alert that `to_dict` wrote."""
-        words = (table["name"], table["step"], table["sentence"], table["gravity"], tuple(table["points"]))
-        return cls(*words, table["number"], table["limit"], table["facts"])
 
 
 def known_alerts(names: object) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from fathometer.contract import LossFunction, batch_size, call, known_targets, loss_of, split_batch, tensors_in
 from fathometer.diagnosis.watch_losses import Jump
-from fathometer.errors import FathometerError
 from fathometer.instruments.keep import generator_states, restore_generators
 from fathometer.instruments.recorder_sample import flat_sample
 
 NUMBERS = 2048  # of the inputs of a batch
 KEPT, FEWEST = 48, 8  # batches that one is held against
+POSTED = 16  # batches that are kept, at most, whose losses are still on their way from the device
 DEVIATIONS, NOISE = 6.0, 0.05  # beyond which inputs are unlike the others; log units that are always noise
 AS_BEFORE = 0.5  # of the way, in logs, from the usual loss to the one that jumped: below it the weights are well
 
@@ -25,21 +25,32 @@ AS_BEFORE = 0.5  # of the way, in logs, from the usual loss to the one that jump
 class BatchHistory:
     """What the inputs of the last batches were like, and the last batch itself, so that a jump can be laid at a door.
 
-    For each batch four numbers of a sample are made and stay on the device; they are read when a loss has jumped.
+    For each batch four numbers of a sample are made and stay on the device; they are read when a loss has jumped. A loss may
+    arrive some steps late: a batch is posted with its step, and is the last one once the loss of that step is noted.
     """
 
     def __init__(self) -> None:
         self.previous: tuple[Any, float] | None = None
         self._before: tuple[Any, float] | None = None
         self._seen = deque[Tensor](maxlen=KEPT)
+        self._posted: dict[int, tuple[Any, Tensor | None]] = {}  # by step: the batch, and what it is like
 
     @torch.no_grad()
-    def add(self, batch: Any, loss: float) -> None:
-        """Note a batch and its loss."""
+    def post(self, step: int, batch: Any) -> None:
+        """Keep the batch of a step until its loss has arrived."""
+        self._posted[step] = batch, _likeness_of(batch)
+        if len(self._posted) > POSTED:
+            del self._posted[next(iter(self._posted))]
+
+    def note(self, step: int, loss: float) -> bool:
+        """Note the loss of a step, and return whether its batch is known, which is then the last one."""
+        if step not in self._posted:
+            return False
+        batch, likeness = self._posted.pop(step)
         self.previous, self._before = self._before, (batch, loss)
-        tensor = _inputs_of(batch)
-        if tensor is not None:
-            self._seen.append(_likeness(tensor))
+        if likeness is not None:
+            self._seen.append(likeness)
+        return True
 
     @property
     def is_odd(self) -> bool:
@@ -61,19 +72,19 @@ class BatchHistory:
                 return None
             with torch.no_grad(), _buffers_kept(model):
                 loss = loss_of(call(model, inputs), known_targets(inputs, targets), loss_fn)
-        except (FathometerError, RuntimeError, TypeError):  # what the user calls a batch is not what the model takes
+        except Exception:  # what the user calls a batch is not what the model takes: no reason to lose a run
             return None
         if loss is None or not isfinite(float(loss)):
             return None if loss is None else False
         return float(loss) < jump.usual * (jump.loss / jump.usual) ** AS_BEFORE
 
 
-def _inputs_of(batch: Any) -> Tensor | None:
+def _likeness_of(batch: Any) -> Tensor | None:
     try:
         inputs, _ = split_batch(batch)
-    except FathometerError:
+        return next((_likeness(tensor) for _, tensor in tensors_in(inputs) if tensor.numel()), None)
+    except Exception:  # it holds no tensor, or none that can be sampled, as a sparse one: no reason to lose a run
         return None
-    return next((tensor for _, tensor in tensors_in(inputs) if tensor.numel()), None)
 
 
 def _likeness(tensor: Tensor) -> Tensor:

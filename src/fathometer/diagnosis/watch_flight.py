@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from warnings import warn
 
 from fathometer import json_text
@@ -11,7 +10,6 @@ from fathometer.diagnosis.watch_alerts import Alert
 from fathometer.errors import TargetError
 from fathometer.files import write
 from fathometer.instruments.recorder_reading import Reading
-from fathometer.records import check_schema, read_json
 
 SCHEMA = "fathometer.flight/1"
 KEPT = 20  # measured steps
@@ -47,10 +45,3 @@ class FlightRecorder:
             return None
         self.written.append(path)
         return path
-
-
-def read_flight(path: str | Path) -> dict[str, Any]:
-    """Return what a flight recorder wrote; raise `RecordError` for another file."""
-    table = read_json(Path(path).read_text(encoding="utf-8"))
-    check_schema(table, SCHEMA)
-    return table

@@ -1,6 +1,7 @@
 """What a run has shown so far, and what is new to be said of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 
 from fathometer.diagnosis.evidence import Evidence, without_readout
@@ -15,6 +16,7 @@ from fathometer.instruments.recorder_reading import Reading
 QUIET_STEPS, QUIET_READINGS = 25, 10  # an alert is told again after it was silent for so long
 AS_PREFLIGHT = 16  # readings from one that the rules of the preflight judge, which cost more, to the next
 LEARNT = ("attention_entropy_collapse", "attention_logit_growth")  # sharp attention is a fault at the start, and learnt later
+OF_THE_DATA = ("bad_batch", "wrong_labels")  # no layer moved first
 WhoseFault = Callable[[Jump], str]
 _JUMPS = {
     "loss_spike": "The loss jumps to {loss:.3g} from {usual:.3g}, {deviations:.0f} of its deviations.",
@@ -33,23 +35,26 @@ class RunJudge:
         self._at_first: set[str] | None = None
 
     def hear(self, step: int, loss: float, whose_fault: WhoseFault) -> list[Alert]:
-        """Judge the loss of one step."""
+        """Judge the loss of one step; which layer moved first is asked for what is told alone, for that takes long."""
+        found = self._of_loss(step, loss, whose_fault)
+        new = self._new([] if found is None else [found], step, QUIET_STEPS)
+        return [one if one.name in OF_THE_DATA else replace(one, points=self._movers()) for one in new]
+
+    def _of_loss(self, step: int, loss: float, whose_fault: WhoseFault) -> Alert | None:
         jump = self.losses.add(loss)
-        found = list[Alert]()
         if not isfinite(loss):
             name = whose_fault(Jump(loss, 0.0, float("inf")))
             is_data = name == "bad_batch"
             sentence = "The loss is not finite" + (", on inputs that are unlike all before." if is_data else ".")
-            found.append(Alert(name if is_data else "non_finite", step, sentence, "failure", self._movers(), loss))
-        elif jump is not None:
+            return Alert(name if is_data else "non_finite", step, sentence, "failure", number=loss)
+        if jump is not None:
             name = whose_fault(jump)
             sentence = _JUMPS[name].format(loss=jump.loss, usual=jump.usual, deviations=jump.deviations)
-            movers = self._movers() if name == "loss_spike" else ()
-            found.append(Alert(name, step, sentence, "failure", movers, jump.loss, jump.usual))
-        elif (climb := self.losses.climb) is not None:
-            sentence = f"The loss has climbed to {climb:.3g} times its best."
-            found.append(Alert("loss_rising", step, sentence, "failure", self._movers(), climb))
-        return self._new(found, step, QUIET_STEPS)
+            return Alert(name, step, sentence, "failure", number=jump.loss, limit=jump.usual)
+        climb = self.losses.climb
+        if climb is None:
+            return None
+        return Alert("loss_rising", step, f"The loss has climbed to {climb:.3g} times its best.", "failure", number=climb)
 
     def read(self, reading: Reading, is_passed_over: bool) -> list[Alert]:
         """Judge a measured step; one that a scaler passed over is not."""

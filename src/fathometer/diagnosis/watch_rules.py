@@ -148,8 +148,12 @@ def exploding_signal(trail: Trail) -> Alert | None:
 
 def overflow_ahead(trail: Trail) -> Alert | None:
     """Find float16 activations that come near what float16 holds."""
-    words = "The largest float16 activation is, as a share of 65,504,"
-    return _grown(trail, "overflow_ahead", ("headroom", "headroom"), (HEADROOM, HEADROOM_GROWN), words)
+    sizes, first = trail.series("headroom"), trail.at_first("headroom")
+    if not sizes or first is None or sizes[-1] < max(HEADROOM, HEADROOM_GROWN * first):
+        return None
+    point = trail.points[trail.readings[-1].columns["headroom"].index(sizes[-1])]
+    sentence = f"The largest float16 activation is, as a share of 65,504, {sizes[-1]:.3g}; at first it was {first:.3g}."
+    return _alert(trail, "overflow_ahead", sentence, sizes[-1], HEADROOM, point)
 
 
 def exploding_gradient(trail: Trail) -> Alert | None:
@@ -200,17 +204,6 @@ RULES: dict[str, Rule] = {
 def judge_trail(trail: Trail) -> list[Alert]:
     """Return what the last reading of a run says against its own past, roots first."""
     return [alert for rule in RULES.values() if (alert := rule(trail)) is not None]
-
-
-def _grown(trail: Trail, name: str, columns: tuple[str, str], limits: tuple[float, float], words: str) -> Alert | None:
-    """Find a column whose largest number is over a limit, and has grown so many times since the first reading of it."""
-    sizes, first = trail.series(columns[0]), trail.at_first(columns[0])
-    if not sizes or first is None or sizes[-1] < limits[0] or sizes[-1] < limits[1] * first:
-        return None
-    place = list(trail.readings[-1].columns[columns[1]]).index(sizes[-1])
-    return _alert(
-        trail, name, f"{words} {sizes[-1]:.3g}; at first it was {first:.3g}.", sizes[-1], limits[0], trail.points[place]
-    )
 
 
 def _alert(trail: Trail, name: str, sentence: str, number: float, limit: float, point: str | None = None) -> Alert:

@@ -1,6 +1,7 @@
 """A run that is watched: measured, judged, written, and let go."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from fathometer.diagnosis.watch_batches import BatchHistory
 from fathometer.diagnosis.watch_cost import Cost, CostMeter
 from fathometer.diagnosis.watch_flight import FlightRecorder
 from fathometer.diagnosis.watch_judge import RunJudge
+from fathometer.diagnosis.watch_losses import Jump
 from fathometer.errors import ModelError
 from fathometer.instruments.recorder import StepRecorder
 from fathometer.instruments.recorder_mailbox import Mailbox
@@ -61,12 +63,16 @@ class Watch:
                 "One model has one watch at a time",
                 "End the `with` block of the other one first, or read that one",
             )
-        vars(model)[MARK] = True
-        self.is_open = True
-        if self.recorder.ranks.is_first:
+        if self.recorder.ranks.is_first:  # before the mark: a record that cannot begin raises
             price, budget = self.recorder.price.name, self.meter.budget
             self.sink.begin({"model": type(model).__name__, "price": price, "budget": budget, "after_step": self._first})
-        self._prepare()
+        vars(model)[MARK] = True
+        self.is_open = True
+        try:
+            self._prepare()
+        except BaseException as problem:  # of the user's own schedule
+            self.__exit__(type(problem), problem, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
@@ -80,7 +86,8 @@ class Watch:
             self.flight.write(f"crash: {kind.__name__}", self.steps, self.alerts[-8:])
         if self.recorder.ranks.is_first:
             how = "finished" if kind is None else f"ended by {kind.__name__}"
-            self.sink.end({"step": self.steps, "how": how, "cost": str(self.cost), "spike_score": self.spike_score})
+            row = {"step": self.steps, "how": how, "cost": str(self.cost), "spike_score": self.spike_score}
+            self.sink.end({**row, "losses": self._losses})
 
     def __call__(self, step: int, model: nn.Module, loss: Tensor) -> None:
         """Take part in our own training loop as an observer."""
@@ -132,7 +139,9 @@ class Watch:
         self._clock, self._late = now, 0.0
         if loss is not None:
             self._mailbox.post(self.steps, loss)
-        self._read_losses(batch=batch)
+            if batch is not None and not self.recorder.ranks.is_shared:  # each process has another batch; all must say the same
+                self._batches.post(self.steps, batch)
+        self._read_losses()
         if was_measured and self.recorder.optimizers and not self.recorder.has_moved:
             self._is_waiting, self.recorder.when_moved = True, self._complete
         elif was_measured:
@@ -174,7 +183,7 @@ class Watch:
         self._late = perf_counter() - start
         self.meter.add_to_last(self._late)
 
-    def _read_losses(self, wait: bool = False, batch: Any = None) -> None:
+    def _read_losses(self, wait: bool = False) -> None:
         """Judge the losses that have arrived; of several processes their mean, which is made with each measured step."""
         arrived = self._mailbox.collect(wait)
         if self.recorder.ranks.is_shared:
@@ -183,9 +192,8 @@ class Watch:
         for step, loss in arrived:
             self._losses.append((step, loss))
             self.flight.losses.append((step, loss))
-            if batch is not None:
-                self._batches.add(batch, loss)
-            self._tell(self.judge.hear(step, loss, lambda jump: self._whose_fault(jump, batch)))
+            is_known = self._batches.note(step, loss)
+            self._tell(self.judge.hear(step, loss, partial(self._whose_fault, is_known)))
 
     def _averaged(self) -> list[tuple[int, float]]:
         """Return the mean over the processes of the losses since the last measured step."""
@@ -197,14 +205,12 @@ class Watch:
         self._unread = []
         return found
 
-    def _whose_fault(self, jump: Any, batch: Any) -> str:
-        """Return the name of a jump: the inputs', the targets', or neither's."""
-        if batch is None:
+    def _whose_fault(self, is_known: bool, jump: Jump) -> str:
+        """Return the name of a jump: the inputs', the targets', or neither's; the last where the batch is not known."""
+        if not is_known:
             return "loss_spike"
         if self._batches.is_odd:
             return "bad_batch"
-        if self.recorder.ranks.is_shared:
-            return "loss_spike"
         well = self._batches.weights_are_well(self.recorder.inner, self.loss_fn, jump)
         return "wrong_labels" if well else "loss_spike"
 

@@ -1,4 +1,4 @@
-"""Listening to a network: the only file with hooks; it always lets go."""
+"""Listening to a network: the instruments' only hooks, always let go."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager

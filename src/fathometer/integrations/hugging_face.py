@@ -62,7 +62,8 @@ class _Watching:
         model, optimizer = given["model"], given["optimizer"]
         self._parts = []
         self._hook = None if args.torch_compile else model.register_forward_hook(self._hear, with_kwargs=True)
-        self.watch = watch(model, getattr(optimizer, "optimizer", optimizer), **self._wishes).__enter__()
+        seen = watch(model, getattr(optimizer, "optimizer", optimizer), **self._wishes)
+        self.watch = seen.after(state.global_step).__enter__()  # it may go on from a checkpoint
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         if self.watch is None:

@@ -42,7 +42,8 @@ class _Watching:
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._step, self._parts = trainer.global_step, []
-        self.watch = watch(pl_module, list(trainer.optimizers), **self._wishes).__enter__()
+        seen = watch(pl_module, list(trainer.optimizers), **self._wishes)
+        self.watch = seen.after(self._step).__enter__()  # it may go on from a checkpoint
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self.watch is not None:

@@ -9,6 +9,7 @@ from fathometer.depth_profile import DepthProfile, Series
 from fathometer.errors import SpecError
 from fathometer.lab.controls import idle
 from fathometer.lab.setting import BATCH_SIZE, Setting, spec_of
+from fathometer.text import power_text
 
 MOST_POINTS = 240  # drawn along depth: more than a screen has places for
 MOST_ROWS = 64  # of a heatmap
@@ -127,9 +128,9 @@ def theory_words(profile: DepthProfile) -> str:
 
 
 def power(exponent: int | float) -> str:
-    """Return a power of ten in words.
+    """Return the nearest power of ten as it is written.
 
     >>> power(-24.6)
     '10⁻²⁵'
     """
-    return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return power_text(round(exponent))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fathometer.contract import call, main_tensor
-from fathometer.errors import BatchError, unknown_name
+from fathometer.errors import BatchError, SpecError, unknown_name
 from fathometer.instruments import DepthPoint, listen, unchanged
 from fathometer.lenses.streaming import in_batches, points_of, stream
 
@@ -121,6 +121,7 @@ def _liked(tensors: Iterable[Tensor], units: tuple[int, ...], each: int, inputs:
     """Return the best places of all batches, of which only the best so far are kept."""
     best, start = [list[Liked]() for _ in units], 0
     for tensor in tensors:
+        _check_units(units, _by_place(tensor).shape[2])
         strongest, places = _by_place(tensor)[:, :, list(units)].max(1)
         for number, row in enumerate(best):
             top = strongest[:, number].topk(min(each, len(strongest)))
@@ -131,6 +132,13 @@ def _liked(tensors: Iterable[Tensor], units: tuple[int, ...], each: int, inputs:
             row[:] = sorted([*row, *found], key=lambda one: -one.activation)[:each]
         start += len(strongest)
     return tuple(tuple(row) for row in best)
+
+
+def _check_units(units: tuple[int, ...], count: int) -> None:
+    if not units or any(unit not in range(count) for unit in units):
+        raise SpecError(
+            f"`units` is {list(units)}", f"The layer has units 0 to {count - 1}", "Name some of them, or leave `units` out"
+        )
 
 
 def _input_place(place: int, tensor: Tensor, inputs: Tensor) -> int:

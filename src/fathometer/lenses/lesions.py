@@ -1,6 +1,6 @@
 """What a network loses without a block, or with two in the wrong order."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathometer.contract import LossFunction, batch_size, call, known_targets, loss_of, split_batch
+from fathometer.contract import LossFunction, are_classes, batch_size, known_targets, split_batch
 from fathometer.data import Dataset
 from fathometer.errors import BatchError, ModelError
 from fathometer.instruments import DepthPoint, unchanged
 from fathometer.lenses.bypass import bypassing, exchanged, without_cache
 from fathometer.lenses.streaming import in_batches, points_of
+from fathometer.training.batch import answer
 
 BATCH_SIZE = 64
 MOST_BATCHES = 16  # of a data set's held-out part
@@ -71,8 +72,8 @@ def lesion(
 ) -> Lesions:
     """Return what skipping each block, and swapping each two neighbours, does to the loss; the model is not changed.
 
-    `data` are (inputs, targets), batches of them, or a data set, whose held-out part is used. A skipped block passes on what it
-    is given, as if it were not there. Veit et al. 2016.
+    `data` are (inputs, targets), a dictionary with `labels`, batches of either, or a data set, whose held-out part is used. A
+    skipped block passes on what it is given, as if it were not there. Veit et al. 2016.
 
     >>> from fathometer import build
     >>> found = lesion(build("residual-50@depth=4"), (torch.randn(16, 64), torch.arange(16) % 10))
@@ -141,11 +142,8 @@ def mean_loss(model: nn.Module, batches: Sequence[Any], loss_fn: LossFunction | 
     """Return the mean loss over batches, each weighed by its samples."""
     total, count = 0.0, 0
     for batch in batches:
-        inputs, targets = split_batch(batch)
-        loss = loss_of(call(model, inputs), targets, loss_fn)
-        if loss is None:
-            raise BatchError("There are no targets", "A lesion is judged by the loss", "Give batches (inputs, targets)")
-        total, count = total + float(loss) * batch_size(inputs), count + batch_size(inputs)
+        size = batch_size(split_batch(batch)[0])
+        total, count = total + float(answer(model, batch, loss_fn)[1]) * size, count + size
     return total / count
 
 
@@ -155,7 +153,7 @@ def loss_batches(data: Any) -> list[Any]:
         return list(islice(data.held_out(BATCH_SIZE), MOST_BATCHES))
     if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[1], Tensor):
         return list(zip(in_batches(data[0], BATCH_SIZE), data[1].split(BATCH_SIZE), strict=True))
-    batches = [data] if isinstance(data, dict) else list(data)
+    batches = [data] if isinstance(data, Mapping) else list(data)
     if not batches:
         raise BatchError("There are no batches", "A loss needs at least one", "Check how the data are read")
     return batches
@@ -164,7 +162,7 @@ def loss_batches(data: Any) -> list[Any]:
 def blind_loss(batches: Sequence[Any]) -> float | None:
     """Return the entropy of the targets in nats, where they are classes."""
     targets = [known_targets(*split_batch(batch)) for batch in batches]
-    if not all(isinstance(each, Tensor) and not each.is_floating_point() and each.dtype != torch.bool for each in targets):
+    if not all(map(are_classes, targets)):
         return None
     flat = torch.cat([each.reshape(-1) for each in targets])
     counts = torch.unique(flat[flat >= 0], return_counts=True)[1].double()

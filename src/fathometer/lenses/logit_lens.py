@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from fathometer.contract import LossFunction, batch_size, call, loss_of, output_tensor, split_batch
-from fathometer.errors import BatchError
+from fathometer.contract import LossFunction, batch_size, call, output_tensor, split_batch
 from fathometer.instruments import unchanged
 from fathometer.lenses.bypass import bypassing, without_cache
 from fathometer.lenses.lesions import loss_batches
 from fathometer.lenses.streaming import points_of
+from fathometer.training.batch import answer
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def logit_lens(
     """Return how good the answer is that the model's own readout gives from each depth, with all later blocks left out.
 
     For a stream that is read by a norm and a readout this is the logit lens (nostalgebraist 2020). `data` are (inputs, targets),
-    batches of them, or a data set; outputs are scores of classes. Raises `ModelError` where a block gives another shape than it
-    takes.
+    a dictionary with `labels`, batches of either, or a data set; outputs are scores of classes. Raises `ModelError` where a block
+    gives another shape than it takes.
     """
     batches = loss_batches(data)
     with unchanged(model), torch.no_grad(), without_cache(model):
@@ -46,7 +46,7 @@ def logit_lens(
             last = _choices(call(model, split_batch(batch)[0]))
             for depth in range(len(points) + 1):
                 with bypassing(model, points, range(depth, len(points))):
-                    table[depth] += _score(call(model, split_batch(batch)[0]), last, batch, loss_fn)
+                    table[depth] += _score(model, last, batch, loss_fn)
     loss, agreement = (table / sum(batch_size(split_batch(batch)[0]) for batch in batches)).T.tolist()
     return LogitLens(("input", *(point.name for point in points)), tuple(loss), tuple(agreement))
 
@@ -57,11 +57,8 @@ def _choices(output: Any) -> torch.Tensor:
     return scores.argmax(1 if scores.ndim == 4 else -1)
 
 
-def _score(output: Any, last: torch.Tensor, batch: Any, loss_fn: LossFunction | None) -> torch.Tensor:
+def _score(model: nn.Module, last: torch.Tensor, batch: Any, loss_fn: LossFunction | None) -> torch.Tensor:
     """Return the loss and the share of agreement, both times the number of samples."""
-    inputs, targets = split_batch(batch)
-    loss = loss_of(output, targets, loss_fn)
-    if loss is None:
-        raise BatchError("There are no targets", "An early answer is judged by the loss", "Give batches (inputs, targets)")
+    output, loss = answer(model, batch, loss_fn)
     same = (_choices(output) == last).double().mean()
-    return batch_size(inputs) * torch.stack([loss.detach().double().cpu(), same.cpu()])
+    return batch_size(split_batch(batch)[0]) * torch.stack([loss.detach().double().cpu(), same.cpu()])

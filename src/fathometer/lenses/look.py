@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fathometer import json_text
-from fathometer.contract import LossFunction, known_targets, split_batch, tensors_in
+from fathometer.contract import LossFunction, are_classes, known_targets, split_batch, tensors_in
 from fathometer.data import Dataset
 from fathometer.errors import BatchError, ModelError
 from fathometer.lenses import look_page, look_words
@@ -22,7 +22,7 @@ from fathometer.lenses.lesions import Lesions, lesion, loss_batches
 from fathometer.lenses.levels import LevelProbes, probe_levels
 from fathometer.lenses.logit_lens import LogitLens, logit_lens
 from fathometer.lenses.probes import Probes, probe
-from fathometer.lenses.readers import Kind
+from fathometer.lenses.readers import Kind, check_kind
 from fathometer.lenses.shrink import removal_order
 from fathometer.lenses.similarity import Similarity, similarity
 from fathometer.lenses.streaming import in_batches
@@ -127,6 +127,7 @@ def look(
     >>> seen.points[:2], len(seen.lesions.skipped)
     (('input', 'blocks.0'), 5)
     """
+    check_kind(kind)
     layers = None if layers is None else list(layers)
     batches = _batches(data)
     inputs, few = [split_batch(batch)[0] for batch in batches], _few(batches)
@@ -198,8 +199,7 @@ def _has_loss(batches: list[Any]) -> bool:
 
 
 def _are_classes(batches: list[Any]) -> bool:
-    targets = [known_targets(*split_batch(batch)) for batch in batches]
-    return all(isinstance(each, Tensor) and not each.is_floating_point() and each.dtype != torch.bool for each in targets)
+    return all(are_classes(known_targets(*split_batch(batch))) for batch in batches)
 
 
 def _classes(model: nn.Module, batches: list[Any], *, layers: Any, kind: Kind) -> Probes | None:

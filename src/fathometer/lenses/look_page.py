@@ -1,6 +1,6 @@
 """What was seen of a network, on one page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -49,16 +49,9 @@ def look_page(look: "Look") -> Page:
 def main_chart(look: "Look") -> Any:
     """Return the chart that says most."""
     if look.levels is not None:
-        return expected_chart({look.levels.truth: (look.levels, look.untrained)}, len(look.points) - 1)
+        rows, title = level_rows(look.levels, look.untrained), f"Where each level is learned: {look.levels.truth}"
+        return level_chart(rows, len(look.points) - 1, title=title, subtitle="95% intervals; at the right: best accuracy")
     return _likeness(look)
-
-
-def expected_chart(levels: Mapping[str, tuple[LevelProbes, LevelProbes | None]], depth: int) -> Any:
-    """Return the expected layers of a network's levels, beside those of the untrained twin, with accuracies and controls."""
-    (truth, (own, control)) = next(iter(levels.items()))
-    rows = level_rows(own, control)
-    subtitle = "95% intervals; at the right: best accuracy"
-    return level_chart(rows, depth, title=f"Where each level is learned: {truth}", subtitle=subtitle)
 
 
 def level_rows(own: LevelProbes, control: LevelProbes | None) -> list[LevelRow]:

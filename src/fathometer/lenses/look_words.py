@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fathometer.lenses.expected_layer import Expected, Relation
+from fathometer.lenses.shrink import as_many_as_cost_little
 from fathometer.report import Answer
 from fathometer.text import number_text, sparkline
 
 if TYPE_CHECKING:
     from fathometer.lenses.look import Look
 
-TOLERANCE = 0.05  # of what was learned: see `shrink`
 Order = Sequence[tuple[str, str, Relation]]
 
 
@@ -103,8 +103,7 @@ def _lesion_words(look: "Look") -> list[str]:
     ]
     if look.dropped is not None:
         order, curve = look.dropped
-        limit = lesions.loss + TOLERANCE * lesions.learned
-        few = sum(1 for place in range(1, len(curve)) if max(curve[1 : place + 1]) <= limit)
+        few = as_many_as_cost_little(curve, lesions.blind_loss)
         gone = f": {', '.join(order[:few])}" if few else ""
         words.append(f"{few} of {count} blocks could go together for at most 5% of what was learned{gone}.")
     return words

@@ -27,10 +27,15 @@ def read(kind: str, known: Rows, labels: Answers, new: NewRows, new_labels: NewA
     "logistic" is scikit-learn's; "ridge" is least squares on the classes as numbers 0 and 1, its penalty the one with the least
     leave-one-out error, all in closed form: about ten times faster, for a quick look.
     """
-    if kind not in READERS:
-        raise unknown_name("kind of probe", kind, READERS, BatchError)
+    check_kind(kind)
     scaler = StandardScaler().fit(known)
     return READERS[kind](scaler.transform(known), labels, scaler.transform(new)) == new_labels
+
+
+def check_kind(kind: str) -> None:
+    """Raise `BatchError` where there is no reader of that name."""
+    if kind not in READERS:
+        raise unknown_name("kind of probe", kind, READERS, BatchError)
 
 
 def _logistic(known: Rows, labels: Answers, new: NewRows) -> NewAnswers:

@@ -93,7 +93,8 @@ def train_reference(
     `steps` None takes as many as the recipe.
     """
     found = find_reference(name)
-    asked = replace(found.asked, seed=seed, steps=steps or found.asked.steps, save_every=100 if folder else None)
+    steps = found.asked.steps if steps is None else steps
+    asked = replace(found.asked, seed=seed, steps=steps, save_every=100 if folder else None)
     return train(found.spec, asked, data=found.dataset(), folder=folder, progress=progress).model
 
 

@@ -66,7 +66,7 @@ def shrink(
     """
     batches = loss_batches(data)
     order, curve, points = removal_order(model, batches, most=drop, loss_fn=loss_fn, layers=layers, progress=progress)
-    count = _as_many_as_cost_little(curve, blind_loss(batches)) if drop is None else drop
+    count = as_many_as_cost_little(curve, blind_loss(batches)) if drop is None else drop
     if count > len(order):
         raise SpecError(f"`drop` is {count}", f"{len(order)} blocks can go, and one stays", f"Try drop = {len(order)}")
     smaller = without_blocks(model, [points[place] for place in order[:count]], split_batch(batches[0])[0])
@@ -121,7 +121,8 @@ def _limit(loss: float, blind: float | None) -> float:
     return loss + TOLERANCE * (loss if blind is None else max(blind - loss, 0))
 
 
-def _as_many_as_cost_little(curve: Sequence[float], blind: float | None) -> int:
+def as_many_as_cost_little(curve: Sequence[float], blind: float | None) -> int:
+    """Return how many blocks could go, one after the other, before the loss rises by over 5% of what was learned."""
     limit, count = _limit(curve[0], blind), 0
     while count + 1 < len(curve) and curve[count + 1] <= limit:
         count += 1

@@ -1,6 +1,7 @@
 """muP and CompleteP for any module, with nothing changed but numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,9 @@ def parametrize(
     if name not in WIDTH_AWARE:
         raise SpecError(f'"{name}" has no multipliers', f"Those that have: {', '.join(WIDTH_AWARE)}", 'Try "completep"')
     width0, depth0 = base
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
         small, wider, deeper = make(width0, depth0), make(2 * width0, depth0), make(width0, 2 * depth0)
-        torch.manual_seed(seed)
+    with _seeded(seed):
         model = make(width, depth)
     found = compare(small, wider, deeper)
     places = block_places(small, deeper)
@@ -127,6 +127,17 @@ def parametrize(
                 parameter.mul_(scales[own].weight_std / size)
     told = {own: rule.role(template_of(own, places)) for own in scales}
     return Parametrized(model, scales, told, name)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generators for the time of the block and give them back; a GPU that was not started yet is not told."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
+        yield
 
 
 @dataclass(frozen=True)

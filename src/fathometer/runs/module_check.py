@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from fathometer.errors import SpecError
+from fathometer.instruments import seeded
 from fathometer.networks import parametrize
 from fathometer.networks.comparison import Make, block_places
 from fathometer.records import Asked
@@ -33,7 +33,8 @@ def check_module(
     """
     axis = _axis(sizes)
     asked = Asked(steps=steps + 1, learning_rate=learning_rate)
-    place = block_places(make(*base), make(base[0], 2 * base[1]))[-1]
+    with seeded(0):  # whose numbers do not matter: for names alone
+        place = block_places(make(*base), make(base[0], 2 * base[1]))[-1]
     rows = [[_means(make, size, place, batches, asked, (base, name, seed)) for seed in seeds] for size in sizes]
     means = tuple(tuple(float(value) for value in np.mean(of_size, axis=0)) for of_size in rows)
     return CoordinateCheck(axis, tuple(size[axis == "depth"] for size in sizes), means)
@@ -59,8 +60,8 @@ def _means(
 ) -> list[float]:
     base, name, seed = way
     where, block = f"{size[0]} wide and {size[1]} deep", f"{place}.{size[1] - 1}".lstrip(".")
-    if name is None:
-        torch.manual_seed(seed)
-        return stream_means(make(*size), block, batches, asked, None, where)
-    found = parametrize(make, *size, batches[0], base=base, name=name, seed=seed)
-    return stream_means(found.model, block, batches, asked, found.scales, where)
+    with seeded(seed):
+        if name is None:
+            return stream_means(make(*size), block, batches, asked, None, where)
+        found = parametrize(make, *size, batches[0], base=base, name=name, seed=seed)
+        return stream_means(found.model, block, batches, asked, found.scales, where)

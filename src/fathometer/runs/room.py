@@ -11,7 +11,8 @@ from fathometer.records import Asked
 from fathometer.training import Course, go_on
 from fathometer.training.parallel import world
 
-NUMBERS = {"adam": 4, "adamw": 4, "sgd": 2, "muon": 3}  # of each parameter: its weight, its gradient, the optimizer's own
+# Of each parameter: its weight, its gradient, the optimizer's own; SGD's momentum comes on top.
+NUMBERS = {"adam": 4, "adamw": 4, "sgd": 2, "muon": 3}
 NUMBER_BYTES = 4
 
 
@@ -69,15 +70,18 @@ def _step(course: Course, asked: Asked, batch: Any, loss_fn: LossFunction | None
 def _otherwise(course: Course) -> str:
     """Return how many parameters would fit, where no part of a batch does."""
     weights, free = sum(parameter.numel() for parameter in course.parameters), free_bytes()
-    each = NUMBER_BYTES * NUMBERS[course.asked.optimizer]
-    told = f"Its {weights:,} parameters take {in_words(each * weights)} with {course.asked.optimizer}"
+    optimizer, has_momentum = course.asked.optimizer, course.asked.optimizer == "sgd" and course.asked.momentum > 0
+    each = NUMBER_BYTES * (NUMBERS[optimizer] + has_momentum)
+    told = f"Its {weights:,} parameters take {in_words(each * weights)} with {optimizer}{' and momentum' if has_momentum else ''}"
     if free is None:
         return f"{told}: take a smaller network"
     most = (free + NUMBER_BYTES * weights) // each
     if most > weights:
         return f"{told}; it is the activations that do not fit: take a network less deep or wide, or a shorter context"
     smaller = f"{told}: take a network of at most {most:,}"
-    return smaller if course.asked.optimizer == "sgd" else f"{smaller}, or sgd, which keeps nothing of its own"
+    if optimizer == "sgd" and not has_momentum:
+        return smaller
+    return f"{smaller}, or sgd{' without momentum' if has_momentum else ''}, which keeps nothing of its own"
 
 
 def _size(batch: Any) -> int:

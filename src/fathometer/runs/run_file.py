@@ -129,7 +129,7 @@ def _with_changes(table: dict[str, Any], changes: Sequence[str]) -> dict[str, An
         target = table.setdefault(home, {}) if home else table
         if not isinstance(target, dict):
             raise _no_table(home, target)
-        target[name] = _value(text)
+        target[name] = toml_text.value_or_word(text)
     return table
 
 
@@ -141,14 +141,6 @@ def _check_folder(path: Path, folder: Path) -> None:
             "A run has a folder of its own",
             'For example folder = "runs/first"',
         )
-
-
-def _value(text: str) -> Any:
-    """Return a value as TOML reads it; what it cannot read is a word."""
-    try:
-        return toml_text.load_value(text)
-    except ValueError:
-        return text.strip()
 
 
 def _section(table: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+from fathometer.contract import IGNORED
 from fathometer.runs.stacked_network import StackedNetwork
 from fathometer.training import Evaluation, evaluating
-
-IGNORED = -100  # torch's own mark for "no target here"
-
 
 Outputs = Float[Tensor, "run batch outputs"]
 Targets = Shaped[Tensor, "run batch *values"]

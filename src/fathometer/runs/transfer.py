@@ -11,7 +11,7 @@ import numpy as np
 
 from fathometer import json_text
 from fathometer.data import Dataset
-from fathometer.errors import SpecError
+from fathometer.errors import SpecError, kind_of
 from fathometer.parametrizations import WIDTH_AWARE
 from fathometer.records import Asked, Record
 from fathometer.runs.coordinate_check import CoordinateCheck, coordinate_check
@@ -107,6 +107,12 @@ def transfer(
 
 def _pair(spec: Spec, small: Spec | None) -> tuple[Spec, Spec]:
     """Return base and target: the target scales from the base, which is its own."""
+    if not isinstance(spec, Spec):
+        raise SpecError(
+            f"The network is {kind_of(spec)}",
+            "It is a spec or the name of a preset, which is built at other sizes",
+            "Give a spec; for a module of your own see `fm.parametrize`",
+        )
     init = spec.init if spec.init in WIDTH_AWARE else "completep"
     if isinstance(spec, ConvNet) or isinstance(small, ConvNet):
         raise SpecError("The network is a convnet", "Rates are carried over for perceptrons and transformers", "Sweep it itself")

@@ -35,7 +35,6 @@ class Form:
     unknowns: tuple[Unknown, ...]
     fixed: Mapping[int, str]
     scaled: bool = False
-    citation: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -110,7 +109,6 @@ PARAMETERS_TOKENS = Form(
     "loss = E + A / parameters^α + B / tokens^β",
     (Unknown("E", 0), Unknown("A", 1), Unknown("B", 2), Unknown("α", 1, "parameters"), Unknown("β", 2, "tokens")),
     {},
-    citation="hoffmann2022",
 )
 WIDTH_DEPTH_TOKENS = Form(
     "width-depth-tokens",
@@ -125,7 +123,6 @@ WIDTH_DEPTH_TOKENS = Form(
         Unknown("γ", 3, "tokens"),
     ),
     {},
-    citation="mcleish2025",
 )
 KAPLAN = Form(
     "kaplan",
@@ -133,7 +130,6 @@ KAPLAN = Form(
     (Unknown("Nc", 0), Unknown("Dc", 1), Unknown("α_N", 0, "parameters")),
     {1: "tokens"},
     scaled=True,
-    citation="kaplan2020",
 )
 FORMS: dict[str, Form] = {form.name: form for form in (PARAMETERS_TOKENS, WIDTH_DEPTH_TOKENS, KAPLAN)}
 

@@ -10,7 +10,7 @@ from fathometer.errors import DataError
 from fathometer.scaling.estimate import Estimate
 from fathometer.scaling.fit import fit_law
 from fathometer.scaling.forms import find_form
-from fathometer.scaling.points_in import LOSS, read_points
+from fathometer.scaling.points_in import LOSS, read_groups, read_points
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ def leave_out(
     if by not in found:
         raise DataError(f'"{by}" is no column of this law', f"It has {', '.join(shape.columns)}", "Name one of them")
     settings: dict[str, Any] = {"starts": 100, "resamples": 200, **wishes}
-    values = np.unique(found[by])
+    values, groups = np.unique(found[by]), settings.get("groups")
+    if groups is not None:
+        found.setdefault(groups, read_groups(records, groups, len(found[LOSS])))
     rounds: Sequence[np.ndarray] = [np.array([value]) for value in values] if largest is None else [values[-largest:]]
     result = list[LeftOut]()
     for out in rounds:

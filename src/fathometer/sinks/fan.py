@@ -1,7 +1,7 @@
 """What a sink is, and one that hands everything on to several."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from warnings import warn
@@ -17,6 +17,7 @@ class Sink(Protocol):
     """Where a run's numbers go: `begin` once, `log` for each measured step, `alert` for each alert, `end` once.
 
     A row of `log` holds "step", "loss", "losses" (of the steps since the row before), "columns" (by depth point) and "facts".
+    That of `end` holds "how", and of a watch "step" and the "losses" since the last row.
     """
 
     def begin(self, about: Row) -> None: ...
@@ -35,9 +36,12 @@ class Fan:
         self.sinks = list(sinks)
 
     def begin(self, about: Row) -> None:
-        """Say what the run is; a sink that cannot begin raises, for nothing is lost yet."""
-        for sink in self.sinks:
-            sink.begin(about)
+        """Say what the run is; a sink that cannot begin raises, for nothing is lost yet, and those before it are ended."""
+        with ExitStack() as begun:
+            for sink in self.sinks:
+                sink.begin(about)
+                begun.callback(_end, sink, "another record could not begin")
+            begun.pop_all()
 
     def log(self, row: Row, step: int) -> None:
         """Hand on a measured step."""
@@ -57,10 +61,15 @@ class Fan:
                 give(sink)
             except Exception as problem:  # a full disk, a tracker that is gone: no reason to lose a run
                 self.sinks.remove(sink)
-                with suppress(Exception):  # it may hold a file or a connection
-                    sink.end({"how": "the record failed"})
+                _end(sink, "the record failed")
                 what = f"The record in {type(sink).__name__} ends here, and the run goes on: {type(problem).__name__}: {problem}"
                 warn(what, stacklevel=4)
+
+
+def _end(sink: Sink, how: str) -> None:
+    """End a sink that may be broken, for it may hold a file or a connection."""
+    with suppress(Exception):
+        sink.end({"how": how})
 
 
 def sink_of(record: Any) -> tuple[Fan, Path | None]:

@@ -67,9 +67,18 @@ def _watched(rows: list[dict[str, Any]], cut: int, path: Path) -> RunRecord:
     kept = _without_what_was_done_again(rows)
     steps = [row for row in kept if row.get("kind") == "step"]
     alerts = [row for row in kept if row.get("kind") == "alert"]
-    losses = [(int(step), loss) for row in steps for step, loss in row.get("losses", ())]
     end = next((row for row in reversed(rows[begins[-1] :]) if row.get("kind") == "end"), None)
-    return RunRecord(about, steps, alerts, losses, end, cut)
+    return RunRecord(about, steps, alerts, _losses(rows), end, cut)
+
+
+def _losses(rows: list[dict[str, Any]]) -> list[tuple[int, float]]:
+    """Return (step, loss) of measured steps and ends, without those of steps that were done again."""
+    found = list[tuple[int, float]]()
+    for row in rows:
+        if row.get("kind") == "begin" and row.get("after_step"):
+            found = [pair for pair in found if pair[0] <= row["after_step"]]
+        found += [(int(step), loss) for step, loss in row.get("losses", ())]
+    return found
 
 
 def _without_what_was_done_again(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ _UNKNOWN = (128, 128, 128)
 
 
 def scalars(row: Row) -> dict[str, float]:
-    """Return the few numbers of a measured step that are worth a series: at most ten, whatever the depth.
+    """Return the few numbers of a measured step that are worth a series: at most eleven, whatever the depth.
 
     >>> scalars({"loss": 2.0, "columns": {"update": [0.1, 0.3]}, "facts": {"rate": 0.001}})
     {'loss': 2.0, 'rate': 0.001, 'update_largest': 0.3}

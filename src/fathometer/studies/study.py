@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from fathometer import json_text
+from fathometer import json_text, toml_text
 from fathometer.errors import RecordError, SpecError, shown, unknown_name
 from fathometer.files import write
 from fathometer.report import Page, render, save
@@ -148,19 +149,13 @@ def choose(name: str, question: Question, quick: bool, given: Mapping[str, Any])
 
 
 def command_of(name: str, quick: bool, given: Mapping[str, Any]) -> str:
-    """Return the command that makes a study again.
+    """Return the command that makes a study again, as a shell reads it.
 
-    >>> command_of("clipping", True, {"depth": 20, "seeds": (0, 1)})
-    'fathometer study clipping --quick --set depth=20 --set seeds=[0,1]'
+    >>> print(command_of("clipping", True, {"depth": 20, "seeds": (0, 1)}))
+    fathometer study clipping --quick --set depth=20 --set 'seeds=[0, 1]'
     """
-    changes = [f"--set {option}={_toml(value)}" for option, value in given.items()]
+    changes = [f"--set {quote(f'{option}={toml_text.value(value)}')}" for option, value in given.items()]
     return " ".join(["fathometer study", name, *(["--quick"] if quick else []), *changes])
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_toml, value))}]"
-    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _frame(library: str, rows: Sequence[Row]) -> Any:

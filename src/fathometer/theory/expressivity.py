@@ -45,8 +45,7 @@ def most_regions_of_one_layer(units: int, inputs: int) -> int:
 def regions_within_reach(widths: Sequence[int], inputs: int) -> int:
     """Return a number of linear regions that some ReLU network of this shape does have, a lower bound of the most.
 
-    (∏_{l<L} ⌊n_l/n₀⌋^n₀) Σ_{j ≤ n₀} C(n_L, j): the first layers fold the space, the last one cuts it. Montúfar et al. 2014,
-    theorem 5.
+    (∏_{l<L} ⌊n_l/n₀⌋^n₀) Σ_{j ≤ n₀} C(n_L, j): the first layers fold the space, the last one cuts it (Montúfar et al. 2014).
 
     >>> regions_within_reach([4, 4, 4], 2)
     176

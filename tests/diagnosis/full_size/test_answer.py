@@ -89,6 +89,26 @@ def test_too_few_tokens_are_refused(tokens: int) -> None:
         preflight_full_size(NARROW, tokens=tokens)
 
 
+@pytest.mark.parametrize("tokens", [-5, 0])
+def test_too_few_tokens_are_refused_of_a_folder_too(tokens: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any TARGET with fewer than two tokens is an error in words, also where 0 could be taken for "not said"."""
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_embd": 256, "n_layer": 2, "n_head": 4}')
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["preflight", f"hf:{tmp_path}", "--tokens", str(tokens)])
+    assert f"`tokens` is {tokens}" in capsys.readouterr().err
+
+
+def test_a_misspelt_name_is_told_as_python_tells_it() -> None:
+    """An argument that no preflight has is named, for a module and for a spec; so is a method that is none."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'optimiser'"):
+        fm.preflight(fm.build("shallow-1"), optimiser=None)  # pyrefly: ignore[unexpected-keyword]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'token'"):
+        fm.preflight(NARROW, token=16)  # pyrefly: ignore[unexpected-keyword]
+    with pytest.raises(SpecError, match='no method named "streamd"'):
+        fm.preflight(NARROW, method="streamd")  # pyrefly: ignore[bad-argument-type]
+
+
 def test_tokens_are_sequences() -> None:
     """So many tokens are about as many sequences as they are long."""
     assert [shape_of(tokens) for tokens in (2, 16, 64, 4096)] == [(1, 2), (4, 4), (8, 8), (16, 256)]

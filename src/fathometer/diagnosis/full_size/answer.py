@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
@@ -11,6 +11,7 @@ from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.case import Case, make_case
 from fathometer.diagnosis.evidence import Evidence, without_readout
 from fathometer.diagnosis.examine import Examination
+from fathometer.diagnosis.full_size.asking import Method
 from fathometer.diagnosis.full_size.estimate import Estimate, check_room, estimate
 from fathometer.diagnosis.full_size.examine import Progress, examine_unmade
 from fathometer.diagnosis.full_size.unmade import unmade_network
@@ -18,14 +19,13 @@ from fathometer.diagnosis.notes import good_sentence
 from fathometer.diagnosis.own_batch import own_batch
 from fathometer.diagnosis.preflight import Preflight, known_causes, name_of
 from fathometer.diagnosis.rules import judge, verdict_of
-from fathometer.errors import ModelError, SpecError, shown
+from fathometer.errors import ModelError, SpecError, look_up, shown
 from fathometer.implicit import session_of
 from fathometer.instruments.depth_points import Layers
 from fathometer.spec import Mlp, Spec, Transformer, preset
 from fathometer.spec.checks import check_seed
 from fathometer.theory import forecast
 
-Method = Literal["sampled", "streamed"]
 TOKENS, MOST_SAMPLES = 16, 16
 FEW_KEYS = 16  # with fewer in a sequence, what attention does to tokens is not judged
 OF_CONTEXT = ("attention_entropy", "rank")  # not token_spread: tokens that become one do so however few they are
@@ -51,7 +51,7 @@ def preflight_full_size(
     batch: Any = None,
     *,
     tokens: int = TOKENS,
-    method: Method = "sampled",
+    method: Method | str = "sampled",
     layers: Layers = None,
     ignore: Iterable[str] | str = (),
     seed: int = 0,
@@ -67,6 +67,7 @@ def preflight_full_size(
     Raises `FathometerError` for a start that cannot be sampled, and where the memory would not do.
     """
     check_seed(seed)
+    look_up("method", method, dict.fromkeys(get_args(Method)))
     ignored = known_causes(ignore)
     found = target if isinstance(target, Unmade) else unmade_of(target, batch, tokens=tokens, seed=seed)
     case = make_case(found.model, found.batch, None, seed)
@@ -89,8 +90,7 @@ def preflight_full_size(
 
 def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, seed: int = 0) -> Unmade:
     """Return the network of a spec or preset without its weights, where the batch is, or with its own of so many tokens."""
-    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 2:
-        raise SpecError(f"`tokens` is {shown(tokens)}", "It must be a whole number from 2 on", f"Try {TOKENS}")
+    check_tokens(tokens)
     spec = preset(target) if isinstance(target, str) else target
     if not isinstance(spec, Mlp | Transformer):
         raise ModelError(
@@ -100,6 +100,12 @@ def unmade_of(target: Spec | str, batch: Any = None, *, tokens: int = TOKENS, se
         )
     model = unmade_network(spec, seed=seed, device=device_of(batch))
     return Unmade(model, _own_tokens(spec, tokens, seed) if batch is None else batch, name_of(target), spec)
+
+
+def check_tokens(tokens: int) -> None:
+    """Raise unless so many tokens can look at a network."""
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 2:
+        raise SpecError(f"`tokens` is {shown(tokens)}", "It must be a whole number from 2 on", f"Try {TOKENS}")
 
 
 def device_of(batch: Any) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SHARE_OF_MEMORY = 0.5  # beyond this, weights and gradients in float32 are not made
 
 
+Method = Literal["sampled", "streamed"]
+
+
 class FullSize(TypedDict, total=False):
     """How to examine a spec at full size, without making its weights.
 
@@ -21,7 +24,7 @@ class FullSize(TypedDict, total=False):
     is how many tokens look at it, 16 if nothing is said.
     """
 
-    method: Literal["sampled", "streamed"]
+    method: Method
     tokens: int
 
 
@@ -41,6 +44,9 @@ def at_full_size(
     """Return the preflight of a spec or preset whose weights are not made."""
     from fathometer.diagnosis.full_size.answer import preflight_full_size
 
+    unknown = [name for name in full_size if name not in FullSize.__annotations__]
+    if unknown:  # as Python says it of any function
+        raise TypeError(f"preflight() got an unexpected keyword argument {unknown[0]!r}")
     if not isinstance(model, str | Spec):
         raise ModelError(
             f"The model is {kind_of(model)}, and its weights are made",

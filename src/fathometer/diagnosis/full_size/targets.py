@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from fathometer.diagnosis.full_size.answer import Unmade, unmade_of
+from fathometer.diagnosis.full_size.answer import Unmade, check_tokens, unmade_of
 from fathometer.diagnosis.full_size.hugging_face import unmade_folder
 from fathometer.diagnosis.targets import load_target
 from fathometer.errors import TargetError
@@ -17,6 +17,7 @@ def load_unmade(text: str, *, tokens: int, seed: int) -> Unmade:
     `hf:FOLDER` needs a folder with a `config.json`. The function of a file is run while large parameters are given no memory, and
     how it initialises them is written down. Raises `TargetError` if there is no such thing, `ModelError` if it cannot be sampled.
     """
+    check_tokens(tokens)
     if text.startswith("hf:"):
         return unmade_folder(text.removeprefix("hf:"), tokens=tokens, seed=seed)
     building = Building()

@@ -2,6 +2,7 @@
 
 import inspect
 from copy import deepcopy
+from dataclasses import replace
 
 from fathometer.diagnosis.case import Case
 from fathometer.diagnosis.examine import Examination
@@ -51,10 +52,16 @@ def change_rate(case: Case, examination: Examination) -> Candidate | None:
 RATE_CODE = """
 import torch
 
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)  # of 3e-4, 1e-3 and 3e-3 the best in the short runs: see the evidence
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)  # of 3e-4, 1e-3 and 3e-3 the best in the short runs
 
 
 """
+
+
+def at_rate(remedy: Remedy, rate: float) -> Remedy:
+    """Return the remedy with the rate that its runs took in its code, where the rate is what it changes."""
+    code = remedy.code.replace("lr=1e-3)", f"lr={rate:g})") if remedy.name == "change_rate" else remedy.code
+    return replace(remedy, code=code)
 
 
 def unfreeze(case: Case, examination: Examination) -> Candidate | None:

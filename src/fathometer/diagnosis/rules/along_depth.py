@@ -67,10 +67,10 @@ def correlation_collapse(evidence: Evidence) -> Finding | None:
 
 def token_rank_collapse(evidence: Evidence) -> Finding | None:
     """Find tokens of one sample that become one vector with depth, as attention without a stream makes them."""
-    decades = evidence.decades("token_spread")
+    decades = evidence.token_decades
     if decades is None:
         return None
-    sentence = f"What tells two tokens of a sample apart is {times(decades)} smaller after the last block than after the first."
+    sentence = f"What tells two tokens of a sample apart is {times(decades)} smaller after the last block than where they enter."
     remedies = ("scale_branches", "add_residual")
     return graded(evidence, "token_rank_collapse", -decades, sentence, "token_spread", evidence.profile.points[-1:], remedies)
 

@@ -1,9 +1,10 @@
 """From a trouble that adds to the strain to a finding, by its root."""
 
+from collections.abc import Callable
 from math import inf
 
 from fathometer.diagnosis.evidence import Evidence, has_stream
-from fathometer.diagnosis.limits import MOST_DECADES, NAMED, STRAIN, depth_share, notable, settled
+from fathometer.diagnosis.limits import BEARS, MOST_DECADES, NAMED, STRAIN, depth_share, notable, settled
 from fathometer.finding import Finding
 from fathometer.text import power_text
 
@@ -22,16 +23,19 @@ def graded(
     column: str | None,
     points: tuple[str, ...],
     remedies: tuple[str, ...],
+    number_at: Callable[[float], float] | None = None,
 ) -> Finding | None:
     """Return the finding of a trouble that adds to the strain, if the strain is too much and this is a large part of it.
 
-    Its limit is the number at which the severity would begin, were all troubles to shrink together.
+    Its limit is the number at which the severity would begin, were what each trouble uses up to shrink alike. `number_at` says
+    what the number would be of a trouble some times as large; without it, the number times that.
     """
     sizes, total = notable(evidence), settled(evidence)
     severity = STRAIN.severity(total)
     if severity is None or not sizes.get(trouble) or sizes[trouble] < NAMED * min(max(sizes.values()), WELL_OVER):
         return None
-    limit = max(min(number, MOST_DECADES), -MOST_DECADES) * STRAIN.of(severity) / total
+    left = (STRAIN.of(severity) / total) ** (1 / BEARS[trouble].shape)
+    limit = max(min(number, MOST_DECADES), -MOST_DECADES) * left if number_at is None else number_at(left)
     if depth_share(evidence) >= 0.3:
         sentence += f" {evidence.plain_depth:.0f} blocks without a residual stream cannot bear that much."
     cause, sentence, remedies = _by_its_root(evidence, trouble, sentence, remedies)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fathometer.diagnosis.evidence import Evidence
+from fathometer.diagnosis.limits import DEAD_HARMLESS, MOST_DECADES
 from fathometer.diagnosis.rules.graded import INITIALISE, graded
 from fathometer.finding import Finding
 
@@ -16,7 +17,11 @@ def dead_units(evidence: Evidence) -> Finding | None:
         return None
     where, share = worst
     sentence = f"{share:.0%} of the units in {where} are 0 for every sample."
-    return graded(evidence, "dead_units", share, sentence, "dead", (where,), INITIALISE)
+
+    def share_at(left: float) -> float:
+        return DEAD_HARMLESS + (share - DEAD_HARMLESS) * left
+
+    return graded(evidence, "dead_units", share, sentence, "dead", (where,), INITIALISE, share_at)
 
 
 def saturation(evidence: Evidence) -> Finding | None:
@@ -37,7 +42,11 @@ def rank_collapse(evidence: Evidence) -> Finding | None:
     first, last = ends
     sentence = f"The samples differ in {last:.1f} directions after the last block, and in {first:.1f} after the first."
     remedies = ("initialise_orthogonal", "add_norm", "add_residual")
-    return graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies)
+
+    def rank_at(left: float) -> float:
+        return first * (last / first) ** left
+
+    return graded(evidence, "rank_collapse", last, sentence, "rank", evidence.profile.points[-1:], remedies, rank_at)
 
 
 def attention_entropy_collapse(evidence: Evidence) -> Finding | None:
@@ -47,7 +56,11 @@ def attention_entropy_collapse(evidence: Evidence) -> Finding | None:
         return None
     where, entropy = worst
     sentence = f"A head in {where} has {entropy:.0%} of the entropy of looking at all keys alike: it sees next to one key."
-    return graded(evidence, "attention_entropy_collapse", entropy, sentence, "attention_entropy", (where,), LOGITS)
+
+    def entropy_at(left: float) -> float:
+        return 1 - (1 - entropy) * left
+
+    return graded(evidence, "attention_entropy_collapse", entropy, sentence, "attention_entropy", (where,), LOGITS, entropy_at)
 
 
 def attention_logit_growth(evidence: Evidence) -> Finding | None:
@@ -57,7 +70,11 @@ def attention_logit_growth(evidence: Evidence) -> Finding | None:
         return None
     where, size = worst
     sentence = f"The attention logits in {where} spread by {size:.3g} around their mean; about 1 or less is usual at the start."
-    return graded(evidence, "attention_logit_growth", size, sentence, "attention_logits", (where,), LOGITS)
+
+    def size_at(left: float) -> float:
+        return min(size, 10**MOST_DECADES) ** left
+
+    return graded(evidence, "attention_logit_growth", size, sentence, "attention_logits", (where,), LOGITS, size_at)
 
 
 IN_BLOCKS: dict[str, Callable[[Evidence], Finding | None]] = {

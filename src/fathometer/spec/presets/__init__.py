@@ -1,4 +1,4 @@
-"""Which reference networks are there, and where are they from?"""
+"""Which presets are there, and where are they from?"""
 
 from fathometer.spec.presets.entry import Preset
 from fathometer.spec.presets.find import PRESETS, preset

@@ -1,4 +1,4 @@
-"""One reference network: a spec, its lesson, its source."""
+"""One preset: a spec, its lesson, its source."""
 
 from dataclasses import dataclass
 
