@@ -40,8 +40,7 @@ class Examination:
     """The measured profile, and what had to be said on the way.
 
     `activation` is the one heard most often ("linear" if none was). `notes` are sentences for the user; `broken` says where
-    the first number is not finite, if one is not; `looked_ahead` is the number of optimizer steps after which gradients were
-    read, 0 unless a branch starts at zero; `streams_outside` counts blocks whose stream is added up outside of them;
+    the first number is not finite, if one is not; `streams_outside` counts blocks whose stream is added up outside of them;
     `loss_scale` is what the loss was multiplied with to keep its gradient in range; `feeds` says which module's output is
     which one's input.
     """
@@ -51,7 +50,6 @@ class Examination:
     activation: str = "linear"
     notes: tuple[str, ...] = ()
     broken: Broken | None = None
-    looked_ahead: int = 0
     streams_outside: int = 0
     loss_scale: float = 1.0
     feeds: Feeds = frozenset()
@@ -87,7 +85,7 @@ def examine(case: Case, *, optimizer: torch.optim.Optimizer | None = None, layer
         )
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
-    seen = (tuple(notes), broken, steps, sounding.streams_outside, sounding.scale, feeds)
+    seen = (tuple(notes), broken, sounding.streams_outside, sounding.scale, feeds)
     return Examination(profile, points, usual_activation(sounding), *seen)
 
 

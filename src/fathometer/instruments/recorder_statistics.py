@@ -1,6 +1,5 @@
 """Statistics of many samples at once, kept on their device."""
 
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -73,15 +72,6 @@ def silent_share(inputs: Samples) -> Float[Tensor, "point"]:
 def flat_share(inputs: Samples, beyond: float) -> Float[Tensor, "point"]:
     """Return the share of inputs of a saturating activation that are further from 0 than `beyond`."""
     return (inputs.abs() > beyond).float().mean(dim=(1, 2))
-
-
-def relative_error(samples: int, population: int, kurtosis: float = 3.0) -> float:
-    """Return the relative standard error of a mean square over some of all numbers; 3 is the kurtosis of a Gaussian.
-
-    >>> round(relative_error(1024, 1_000_000), 3)
-    0.044
-    """
-    return sqrt(max(kurtosis - 1, 0.0) * (1 - samples / population) / samples)
 
 
 class Tray:

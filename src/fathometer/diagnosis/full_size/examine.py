@@ -53,7 +53,7 @@ def examine_unmade(case: Case, *, layers: Layers = None, progress: Progress | No
     names = tuple(point.name for point in points.points)
     profile = DepthProfile("measured", names, {key: tuple(column) for key, column in values.items()}, facts=facts)
     return Examination(
-        profile, points, usual_activation(sounding), tuple(notes), broken, 0, sounding.streams_outside, sounding.scale, feeds
+        profile, points, usual_activation(sounding), tuple(notes), broken, sounding.streams_outside, sounding.scale, feeds
     )
 
 
