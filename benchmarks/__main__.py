@@ -22,6 +22,7 @@ from benchmarks.full_size_twins import full_size_twins
 from benchmarks.fuzz.long import fuzz
 from benchmarks.gpu.table import gpu
 from benchmarks.import_time import import_time
+from benchmarks.lab_speed import lab_speed
 from benchmarks.law_fit import law_fit
 from benchmarks.lesson import lesson
 from benchmarks.look_memory import look_memory
@@ -62,6 +63,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "gpu": gpu,
     "fuzz": fuzz,
     "import_time": import_time,
+    "lab_speed": lab_speed,
     "law_fit": law_fit,
     "lesson": lesson,
     "look_memory": look_memory,
@@ -88,7 +90,7 @@ ASKED_FOR = ("gpu", "packaging", "versions")  # not part of all: they need a dev
 
 def table(rows: list[Row]) -> str:
     """Return rows with the same keys as text in columns."""
-    cells = [[str(key) for key in rows[0]], *[[_text(value) for value in row.values()] for row in rows]]
+    cells = [[str(key) for key in rows[0]], *[[_text(row[key]) for key in rows[0]] for row in rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
 
@@ -117,8 +119,8 @@ def main(names: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     for name in names or (name for name in BENCHMARKS if name not in ASKED_FOR):
         rows = BENCHMARKS[name]()
-        print(f"{name}\n{table(rows)}\n")
         (RESULTS / f"{name}.json").write_text(dump(result(name, rows)) + "\n", encoding="utf-8")
+        print(f"{name}\n{table(rows)}\n")
     return 0
 
 

@@ -49,6 +49,9 @@ MORE = {
     "gpt3-175b, half as deep": ("gpt3-175b@depth=48", 16),
 }
 COLUMNS = ("signal", "gradient")
+KEYS = (
+    "network", "parameters", "tokens", "seconds", "foretold", "megabytes", "blocks", "gradient", "verdict", "causes",
+)  # fmt: skip
 SUBTITLE = [
     "At the start, before any training, seen by 16 tokens: no weight was ever made. Names in order: orange, blue, green, violet.",
     "Signal: mean square of what each block passes on. Gradient: mean square, relative to the last block.",
@@ -74,8 +77,8 @@ def _bare() -> dict[str, Any]:
     """Return what the arithmetic of GPT-3 175B alone takes on this machine, which its row is to be held against."""
     line = [sys.executable, "-c", "from benchmarks.full_size_bare import bare; bare()"]
     told = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
-    row = {"seconds": round(told["seconds"], 2), "megabytes": round(told["megabytes"])}
-    return {"network": "gpt3-175b, its arithmetic alone", "tokens": 16, "blocks": 96} | row
+    row = dict.fromkeys(KEYS) | {"network": "gpt3-175b, its arithmetic alone", "tokens": 16, "blocks": 96}
+    return row | {"seconds": round(told["seconds"], 2), "megabytes": round(told["megabytes"])}
 
 
 def _look_at_config(name: str, config: dict[str, Any]) -> dict[str, Any]:

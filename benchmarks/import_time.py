@@ -16,6 +16,7 @@ MEASURED: dict[str, tuple[list[str], float | None]] = {
     "fathometer preflight --help": ([COMMAND, "preflight", "--help"], LIMIT_SECONDS),
     "import fathometer": ([sys.executable, "-c", "import fathometer"], LIMIT_SECONDS),
     "fathometer.Mlp(depth=96)": ([sys.executable, "-c", "import fathometer; fathometer.Mlp(depth=96)"], None),
+    "the built-in text, read and counted": ([sys.executable, "-c", "from fathometer.data import text; text()"], None),
     "import torch, for comparison": ([sys.executable, "-c", "import torch"], None),
 }
 

@@ -1,7 +1,7 @@
-"""Fifty tanh layers with weights twice too large, and with orthogonal matrices."""
+"""Thirty tanh layers with weights two and a half times too large, and with orthogonal matrices."""
 
 import fathometer as fm
 
-model = fm.Mlp(depth=50, activation="tanh", init="lecun", gain=2.5)
-twin = fm.preset("orthogonal-tanh-50")
+model = fm.Mlp(depth=30, activation="tanh", init="lecun", gain=2.5)
+twin = fm.Mlp(depth=30, activation="tanh", init="orthogonal", gain=0.6)
 faulty, healthy = fm.preflight(model), fm.preflight(twin)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sysconfig
-import time
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +51,6 @@ def test_the_default_is_the_standard_library_read_in_place() -> None:
     assert all(source.content == (LIBRARY / source.name).read_bytes() for source in sources[::50])
     assert 0.08 < facts["held_out_tokens"] / facts["bytes"] < 0.15
     assert facts["tokens"] + facts["held_out_tokens"] == facts["bytes"] > 5_000_000
-
-
-def test_the_default_is_ready_in_two_seconds() -> None:
-    """Reading, hashing and counting pairs of all sources is quick; processor time, for others may be at work."""
-    text()  # warm: what is timed is the work, not the disk
-    begin = time.process_time()
-    text()
-
-    assert time.process_time() - begin < 2
 
 
 def test_every_token_is_a_target_once_and_follows_its_input(tmp_path: Path) -> None:

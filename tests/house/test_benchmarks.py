@@ -41,3 +41,11 @@ def test_a_result_says_when_and_where_without_a_path(path: Path) -> None:
     assert set(found) == {"benchmark", "date", "machine", "rows"}
     assert found["rows"]
     assert str(ROOT) not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_the_rows_of_a_result_have_the_same_keys(path: Path) -> None:
+    """All rows can stand in one table, as every benchmark prints them."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+
+    assert [row for row in rows if set(row) != set(rows[0])] == []

@@ -1,6 +1,6 @@
 """Where depth is, for the ways in which people write networks."""
 
-from time import process_time
+import sys
 
 import pytest
 import torch
@@ -375,13 +375,28 @@ def test_the_longest_run_is_found(kinds: str, expected: tuple[int, int, int]) ->
     assert expected == longest_run([(kind,) for kind in kinds], [kind == "a" for kind in kinds])
 
 
-def test_a_thousand_blocks_are_found_quickly() -> None:
-    """The search does not grow with the square of the depth: here that would take minutes."""
-    model = Chain(blocks=several(1000))
+def calls_to_find(blocks: int) -> int:
+    """Return how many functions are called to find so many blocks."""
+    model, calls = Chain(blocks=several(blocks)), 0
     trace = [(name, 0) for name in reversed(dict(model.named_modules())) if name != "blocks"]  # parts end before their block
-    started = process_time()
-    assert len(find_depth_points(model, trace).points) == 1000
-    assert process_time() - started < 20  # 0.2 s; every call that a test looks into costs ten times more
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        points = find_depth_points(model, trace).points
+    finally:
+        sys.setprofile(before)
+    assert len(points) == blocks
+    return calls
+
+
+def test_the_search_grows_with_the_depth_and_not_with_its_square() -> None:
+    """Twice as many blocks take twice as many calls; at a thousand, four times as many would be minutes."""
+    assert 1.5 < calls_to_find(1000) / calls_to_find(500) < 2.5
 
 
 def test_a_trace_of_names_alone_will_do() -> None:

@@ -10,10 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from fathometer.contract import call
+from fathometer.diagnosis import preflight
 from fathometer.diagnosis.case import Case, make_case
 from fathometer.diagnosis.examine import examine
+from fathometer.diagnosis.preflight import case_of as preflight_case
 from fathometer.diagnosis.remedies import propose
 from fathometer.diagnosis.remedies.propose import CATALOGUE
+from fathometer.diagnosis.remedies.weights import initialise
+from fathometer.diagnosis.remedies.wiring import add_residual
+from fathometer.spec import Mlp
 
 
 class Functional(nn.Module):
@@ -280,3 +285,54 @@ def test_a_shared_activation_is_not_wrapped_away() -> None:
 
     assert isinstance(residual.act, nn.Sigmoid)
     assert len(heard) == 2
+
+
+class Calls(nn.Module):
+    """One layer, and ReLU called after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.layer(x))
+
+
+class Ends(nn.Module):
+    """Two layers with ReLU between: what leaves it has no mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.last = nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.act(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    ("block", "scale"),
+    [
+        (lambda: nn.Sequential(nn.Linear(64, 64), nn.ReLU()), 1 / 25),
+        (Calls, 1 / 25),
+        (lambda: nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU()), 1 / 5),
+        (Ends, 1 / 5),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Linear(64, 64)), 1 / 5),
+    ],
+)
+def test_a_branch_that_ends_in_relu_is_weaker(block: Callable[[], nn.Module], scale: float) -> None:
+    """What ReLU adds has a mean, which grows with the stream: such branches get 1/depth; others, and behind a norm, 1/√depth."""
+    model, x = nn.Sequential(*(block() for _ in range(25)), nn.Linear(64, 10)), torch.randn(16, 64)
+    case = make_case(model, (x, torch.randint(0, 10, (16,))))
+    residual = next(c for c in propose(case, examine(case)) if c.remedy.name == "add_residual")
+
+    assert f"scale={scale}" in residual.remedy.code
+
+
+def test_a_residual_around_a_perceptron_with_relu_keeps_its_samples_apart() -> None:
+    """Eighty layers with ReLU inside their blocks: healthy with the residual, where 1/√depth makes all samples alike."""
+    case = preflight_case(Mlp(depth=80), None)
+    remedy = next(c for c in propose(case, examine(case)) if c.remedy.name == "add_residual")
+
+    assert preflight(remedy.apply(case, 0), case.batch).verdict == "healthy"
+    strong = initialise(add_residual(deepcopy(case.model), [[f"blocks.{i}"] for i in range(80)], 80**-0.5), gain=2**0.5)
+    assert "rank_collapse" in {finding.cause for finding in preflight(strong, case.batch).findings}

@@ -104,10 +104,11 @@ def add_residual(case: Case, examination: Examination) -> Candidate | None:
     if has_stream(examination.profile) or len(points) < 2 or any(point.start or point.is_step for point in points):
         return None
     blocks = _separate_blocks(case.model, points)
-    drifts = any(type(case.model.get_submodule(names[-1])) in DRIFTING for names in blocks)
+    drifts = any(_drifts([*map(case.model.get_submodule, names)], examination.activation) for names in blocks)
     scale = rounded(len(blocks) ** (-1 if drifts else -0.5))
     gain = starting_gain(examination.activation)
-    why = f"x + {scale}·f(x): the identity is what each block starts near, and the gradient has a straight way back."
+    strength = "1/depth, for what such a branch adds has a mean" if drifts else "1/√depth"
+    why = f"x + {scale}·f(x) ({strength}): each block starts near the identity, and the gradient has a straight way back."
     code = source((wiring.Residual, wiring.add_residual, *weights.INITIALISE))
     wrapped = f"add_residual(model, blocks={blocks!r}, scale={scale})"
     code += f"\nmodel = initialise({wrapped}, gain={gain}, readout={READOUT}{seed_words(case)})\n"
@@ -117,6 +118,19 @@ def add_residual(case: Case, examination: Examination) -> Candidate | None:
 
     remedy = Remedy("add_residual", "Residual connections", why, 6, code, ("he2015residual", "hayou2021"))
     return Candidate(remedy, apply)
+
+
+def _drifts(modules: Sequence[nn.Module], activation: str) -> bool:
+    """Return whether what a block adds has a mean that grows with the stream, as no norm holds it.
+
+    It does where the block ends in such an activation: as its last module, or called after the one layer that it holds.
+    """
+    parts = [part for module in modules for part in module.modules() if not list(part.children())]
+    parts = [part for part in parts if type(part) is not nn.Identity]
+    if any("Norm" in type(part).__name__ for part in parts):
+        return False
+    calls = len(parts) == 1 and parts[0] is not modules[0] and activation in {kind.__name__.lower() for kind in DRIFTING}
+    return calls or any(type(part) in DRIFTING for part in parts[-1:])
 
 
 def _separate_blocks(model: nn.Module, points: Sequence[DepthPoint]) -> list[list[str]]:
