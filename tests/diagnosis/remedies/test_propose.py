@@ -287,6 +287,30 @@ def test_a_shared_activation_is_not_wrapped_away() -> None:
     assert len(heard) == 2
 
 
+class Torchs(nn.Module):
+    """Torch's own encoder, which reads its layers' parts and, in evaluation, their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 6)
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x).mean(1))
+
+
+def test_what_mends_a_network_that_reads_its_blocks_runs_in_evaluation_too() -> None:
+    """Each remedy leaves torch's encoder one that also runs where torch takes its fast path."""
+    case = make_case(Torchs(), (torch.randn(16, 8, 32), torch.randint(0, 4, (16,))))
+    candidates = [c for c in propose(case, examine(case)) if not (c.remedy.is_advice or c.training or c.rates)]
+
+    assert {"scale_branches", "put_norm_first"} <= {candidate.remedy.name for candidate in candidates}
+    for candidate in candidates:
+        mended = paste(candidate.remedy.code, deepcopy(case.model), case.inputs).eval()
+        with torch.no_grad():
+            assert mended(case.inputs).shape == (16, 4), candidate.remedy.name
+
+
 class Calls(nn.Module):
     """One layer, and ReLU called after it."""
 

@@ -15,6 +15,7 @@ from fathometer.finding import Remedy
 from fathometer.instruments import DepthPoint
 
 BESIDE = (nn.Sequential, nn.ModuleList)
+OUTRIGHT = nn.TransformerEncoderLayer  # its fast path reads its layers' weights and calls none of them
 # Activations whose answers have a mean: what a branch that ends in one adds is the same for all samples, and adds up.
 DRIFTING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.SELU, nn.Sigmoid)
 
@@ -89,7 +90,8 @@ def _layers_in(model: nn.Module, point: DepthPoint) -> list[str]:
 
 
 def add_norm(case: Case, examination: Examination) -> Candidate | None:
-    inside = [name for name, module in case.model.named_modules() if type(module) is nn.Linear]
+    read_by_torch = {id(part) for module in case.model.modules() if isinstance(module, OUTRIGHT) for part in module.children()}
+    inside = [name for name, part in case.model.named_modules() if type(part) is nn.Linear and id(part) not in read_by_torch]
     layers = [name for name in inside if any(point.holds(f"{name}.") for point in examination.points.points)]
     if not layers:
         return None

@@ -73,4 +73,5 @@ def source(functions: tuple[Callable[..., Any], ...]) -> str:
     text = "\n\n".join(inspect.getsource(function) for function in functions)
     typing = [name for name in ("Callable", "Sequence") if name in text]
     extra = f"from collections.abc import {', '.join(typing)}\n" if typing else ""
+    extra += "from typing import Any\n" if " Any" in text else ""
     return f"{extra}{HEADER}\n\n{text}"

@@ -1,6 +1,7 @@
 """Another activation, norm or path: code that runs, shown to paste."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,6 +26,12 @@ class Residual(nn.Module):
         change = self.branch(x, *rest, **named)
         return x + self.scale * change if change.shape == x.shape else change
 
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:  # what a model reads of its block
+            return getattr(super().__getattr__("branch"), name)
+
 
 def add_residual(model: nn.Module, blocks: Sequence[Sequence[str]], scale: float) -> nn.Module:
     """Wrap each block, given by the names of the modules that make it up, in a residual connection."""
@@ -46,6 +53,12 @@ class ScaledBranch(nn.Module):
     def forward(self, x: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
         y = self.block(x, *rest, **named)
         return x + self.scale * (y - x) if y.shape == x.shape else y
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:  # what a model reads of its block
+            return getattr(super().__getattr__("block"), name)
 
 
 def scale_branches(model: nn.Module, blocks: Sequence[str], scale: float) -> nn.Module:
