@@ -8,7 +8,7 @@ import torch
 from benchmarks.gpu.sizes import Sizes
 from benchmarks.peak_memory import peak_bytes
 from fathometer.networks import Network, build, initialize
-from fathometer.runs.meter import peak_flops
+from fathometer.scaling import peak_flops
 from fathometer.spec import Spec
 
 REHEARSED_BYTES, REHEARSED_PEAK = 2e9, 1e11  # stand in for a GPU's where only the code is tried

@@ -4,29 +4,14 @@ import re
 
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.modules import RUN_OUT, Hungry
 
 import fathometer as fm
 from fathometer.errors import OutOfMemoryError
 from fathometer.instruments.keep import unchanged
 from fathometer.studies.work import Lost, Task, measured
 
-RUN_OUT = f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {2**60} bytes."  # as torch says it
 BATCH = torch.ones(64, 8), torch.arange(64) % 3
-
-
-class Hungry(nn.Module):
-    """A network that takes so many samples at once, and no more."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most, self.last = most, nn.Linear(8, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return three numbers for each sample."""
-        if len(x) > self.most:
-            raise RuntimeError(RUN_OUT)
-        return self.last(x)
 
 
 @pytest.mark.parametrize("ask", [fm.preflight, fm.mend])

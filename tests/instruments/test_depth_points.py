@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from tests.modules import Chain, in_turn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
@@ -46,24 +47,6 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mix(self.norm(x))
         return x + self.mlp(x)
-
-
-class Chain(nn.Module):
-    """Anything in a row, by way of `forward`: containers are walked through."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _through(self, x)
-
-
-def _through(module: nn.Module, x: Tensor) -> Tensor:
-    for part in module._modules.values():
-        x = _through(part, x) if isinstance(part, nn.ModuleList) else part(x)
-    return x
 
 
 class Stage(nn.Module):
@@ -315,7 +298,7 @@ class WithSpare(nn.Module):
         self.stem, self.blocks, self.spare = nn.Linear(8, 8), several(3), nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _through(self.blocks, self.stem(x))
+        return in_turn(self.blocks, self.stem(x))
 
 
 def test_a_block_and_its_inside_can_both_be_chosen() -> None:

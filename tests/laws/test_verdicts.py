@@ -1,11 +1,11 @@
 """A verdict depends on the network alone: not on the unit of the loss, the batch or its size."""
 
 from collections.abc import Callable
-from math import sqrt
 
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.modules import Residual
+from torch import nn
 from torch.nn import functional as F
 
 from fathometer import Mlp, build, preflight
@@ -14,27 +14,6 @@ from fathometer.diagnosis import Preflight
 
 DATA = digits()
 BATCH = (DATA.train_inputs[:64], DATA.train_targets[:64])
-
-
-class Residual(nn.Module):
-    """A user's own residual stack without norm: x + α W₂ relu(W₁ x)."""
-
-    def __init__(self, depth: int, scale: float) -> None:
-        super().__init__()
-        self.stem, self.head, self.scale = nn.Linear(64, 64), nn.Linear(64, 10), scale
-        self.up = nn.ModuleList(_he_layer() for _ in range(depth))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for layer in self.up:
-            x = x + self.scale * layer(torch.relu(x))
-        return self.head(x)
-
-
-def _he_layer() -> nn.Linear:
-    layer = nn.Linear(64, 64)
-    nn.init.normal_(layer.weight, std=sqrt(2 / 64))
-    return layer
 
 
 def seeded(make: Callable[[], nn.Module]) -> nn.Module:

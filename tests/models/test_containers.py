@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.modules import Chain
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,21 +61,6 @@ class Twice(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.first(x)
         return x + self.second(x)
-
-
-class Chain(nn.Module):
-    """Parts in a row, by way of `forward`; lists are walked through."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for part in self._modules.values():
-            for each in part if isinstance(part, nn.ModuleList) else [part]:
-                x = each(x)
-        return x
 
 
 class Interleaved(nn.Module):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.modules import Chain
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,21 +19,6 @@ def numbered(prefix: str, count: int) -> list[str]:
 def conv(inner: int, outer: int, stride: int = 1) -> nn.Conv2d:
     """Return a 3 × 3 convolution."""
     return nn.Conv2d(inner, outer, 3, stride, 1)
-
-
-class Chain(nn.Module):
-    """Parts in a row, by way of `forward`; lists are walked through."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for part in self._modules.values():
-            for each in part if isinstance(part, nn.ModuleList) else [part]:
-                x = each(x)
-        return x
 
 
 class Group(nn.Module):

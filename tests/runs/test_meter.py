@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fathometer.runs import meter
-from fathometer.runs.meter import Meter, make_meter, peak_flops
+from fathometer.runs.meter import Meter, make_meter
 from fathometer.spec import Mlp, Transformer
 
 
@@ -48,23 +48,6 @@ def test_time_left_counts_from_where_the_run_goes_on(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(meter, "perf_counter", lambda: 11.0)
 
     assert Meter(100, first=80, begun=1.0).facts(90, 1.0).endswith("0:00:10 left")
-
-
-@pytest.mark.parametrize(
-    ("chip", "precision", "expected"),
-    [
-        ("NVIDIA H100 80GB HBM3", "bfloat16", 989e12),
-        ("NVIDIA H100 PCIe", "bfloat16", 756e12),
-        ("NVIDIA A100-SXM4-80GB", "float16", 312e12),
-        ("Tesla T4", "bfloat16", None),
-        ("NVIDIA L40S", "bfloat16", 362e12),
-        ("", "float32", None),
-        ("NVIDIA H1000", "float32", None),
-    ],
-)
-def test_the_peak_of_a_chip(chip: str, precision: str, expected: float | None) -> None:
-    """By the words of its name and the precision of the products; None where either is not known."""
-    assert peak_flops(chip, precision) == expected
 
 
 def test_a_meter_knows_the_work_of_a_network() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.modules import RUN_OUT, Hungry
+from torch import nn
 
 from fathometer.errors import OutOfMemoryError
 from fathometer.networks import build
@@ -13,22 +14,7 @@ from fathometer.records import Asked
 from fathometer.runs import room, train
 from fathometer.training import Course
 
-RUN_OUT = f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {2**60} bytes."  # as torch says it
 DATA = [(torch.ones(64, 8), torch.arange(64) % 3)]
-
-
-class Hungry(nn.Module):
-    """A network that takes so many samples at once, and no more, or whose blocks must be recomputed."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most, self.last = most, nn.Linear(8, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return three numbers for each sample."""
-        if len(x) > self.most:
-            raise RuntimeError(RUN_OUT)
-        return self.last(x)
 
 
 @pytest.mark.parametrize(("most", "parts"), [(32, 2), (16, 4), (5, 16), (1, 64)])

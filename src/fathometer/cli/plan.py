@@ -33,7 +33,7 @@ def plan(
         flops: The budget in floating-point operations.
         chips: So many chips; with hours a budget, alone the number that the memory is laid out for.
         hours: For so many hours.
-        chip: Which chip: a100, h100, h200, mi300x, tpu-v4, tpu-v5p or rtx-4090.
+        chip: Which chip: a100, h100, h100-pcie, h200, l4, l40s, mi300x, rtx-4090, t4, tpu-v4, tpu-v5p or v100.
         utilisation: The share of its operations that is used: 0.4 if left out.
         tokens: How many new tokens there are; beyond them data are read again, and count for less.
         law: The published law: besiroglu2024, hoffmann2022, hoffmann2022-rounded, gemstones2025 or kaplan2020.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fathometer.depth_profile import DepthProfile
 from fathometer.diagnosis.words import evidence_sentence, layer_rows, trial_words, worth_showing
 from fathometer.figures import depth_chart, loss_chart
-from fathometer.report import Banner, Charts, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried, render
+from fathometer.report import Banner, Charts, Figure, Findings, Page, Prose, Remedies, Section, Table, Tried
 
 if TYPE_CHECKING:
     from fathometer.diagnosis.fix import Attempt, Fix
@@ -106,14 +106,6 @@ def profile_facts(profile: DepthProfile) -> tuple[tuple[str, str], ...]:
         if isinstance(value, int | float):
             facts.append((label, f"{value:,.0f}"))
     return tuple(facts)
-
-
-def notebook_html(check: "Preflight") -> str:
-    """Return the page inside a frame, as a notebook shows it."""
-    from html import escape
-
-    page = escape(render(preflight_page(check)), quote=True)
-    return f'<iframe srcdoc="{page}" width="100%" height="640" style="border:0" title="Preflight"></iframe>'
 
 
 def _forecast_words(check: "Preflight") -> str:

@@ -61,9 +61,10 @@ class Preflight:
         return preflight_text(self)
 
     def _repr_html_(self) -> str:
-        from fathometer.diagnosis.pages import notebook_html
+        from fathometer.diagnosis.pages import preflight_page
+        from fathometer.report import framed
 
-        return notebook_html(self)
+        return framed(preflight_page(self))
 
     def to_json(self) -> str:
         """Return strict JSON with its schema, as `from_json` reads it."""

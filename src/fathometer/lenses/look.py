@@ -27,7 +27,7 @@ from fathometer.lenses.shrink import removal_order
 from fathometer.lenses.similarity import Similarity, similarity
 from fathometer.lenses.streaming import in_batches
 from fathometer.lenses.token_truth import token_truth
-from fathometer.report import save
+from fathometer.report import framed, save
 
 BATCH_SIZE = 64
 MOST_BATCHES = 16
@@ -102,7 +102,7 @@ class Look:
         return look_words.look_text(self)
 
     def _repr_html_(self) -> str:
-        return look_page.notebook_html(self)
+        return framed(look_page.look_page(self))
 
 
 def look(

@@ -1,7 +1,6 @@
 """What was seen of a network, on one page."""
 
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from fathometer.lenses.expected_layer import Expected
 from fathometer.lenses.features import Features
 from fathometer.lenses.levels import LevelProbes
 from fathometer.lenses.look_words import answer, good_to_know
-from fathometer.report import Banner, Charts, Figure, Page, Picture, Pictures, Prose, Section, Table, render
+from fathometer.report import Banner, Charts, Figure, Page, Picture, Pictures, Prose, Section, Table
 
 if TYPE_CHECKING:
     from fathometer.lenses.look import Look
@@ -223,12 +222,6 @@ def png(patch: Any) -> bytes:
     file = BytesIO()
     Image.fromarray(pixels.repeat(times, axis=0).repeat(times, axis=1)).save(file, "PNG")
     return file.getvalue()
-
-
-def notebook_html(look: "Look") -> str:
-    """Return the page inside a frame, as a notebook shows it."""
-    page = escape(render(look_page(look)), quote=True)
-    return f'<iframe srcdoc="{page}" width="100%" height="640" style="border:0" title="Look"></iframe>'
 
 
 def _facts(look: "Look") -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
 """How is the whole story told on one page?"""
 
-from fathometer.report.page import Page, render, save
+from fathometer.report.page import Page, framed, render, save
 from fathometer.report.sections import (
     Answer,
     Banner,
@@ -32,6 +32,7 @@ __all__ = [
     "Section",
     "Table",
     "Tried",
+    "framed",
     "render",
     "save",
 ]

@@ -5,6 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def render(page: Page) -> str:
     main = element("main", *blocks, reference_list(cited(page.sections, page.citations)))
     body = element("body", _header(page), main, _footer(page), *(element("script", Html(script)) for script in scripts))
     return "<!doctype html>\n" + element("html", _head(page.title, scripts), body, lang="en")
+
+
+def framed(page: Page) -> str:
+    """Return the page inside a frame of its own, as a notebook shows it."""
+    text = escape(render(page), quote=True)
+    return (
+        f'<iframe srcdoc="{text}" title="{escape(page.title, quote=True)}" width="100%" height="640" style="border:0"></iframe>'
+    )
 
 
 def save(page: Page, path: str | Path) -> Path:

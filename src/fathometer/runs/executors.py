@@ -3,16 +3,20 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from fathometer.errors import SpecError, TargetError
 from fathometer.runs.work import Failed, Result, Work, pack, unpack_and_work
 
+T = TypeVar("T")
+R = TypeVar("R")
 GUARD = 'a script needs `if __name__ == "__main__":` around what starts the workers'
 
 
@@ -46,20 +50,29 @@ def hand_out(work: Sequence[Work], executor: Executor) -> Iterator[Result]:
 
     Work that no worker has begun is called off when the caller stops listening.
     """
-    futures: dict[Future[list[Result]], Work] = {}
+    starts = ((piece, partial(executor.submit, unpack_and_work, pack(piece))) for piece in work)
+    for found in as_they_come(starts, _lost):
+        yield from found
+
+
+def as_they_come(starts: Iterable[tuple[T, Callable[[], Future[R]]]], lost: Callable[[T, Exception], R]) -> Iterator[R]:
+    """Start each piece of work, and yield what comes of it when it is done, or what it is if the executor lost it.
+
+    Pieces that no worker has begun are called off when the caller stops listening.
+    """
+    futures: dict[Future[R], T] = {}
     try:
-        for piece in work:
-            packed = pack(piece)
+        for piece, start in starts:
             try:
-                futures[executor.submit(unpack_and_work, packed)] = piece
+                futures[start()] = piece
             except RuntimeError as problem:  # a pool that is broken or shut down takes no work
-                yield from _lost(piece, problem)
+                yield lost(piece, problem)
         for future in as_completed(futures):
             try:
                 found = future.result()
-            except Exception as problem:  # the executor's own, for a run that fails is a result
-                found = _lost(futures[future], problem)
-            yield from found
+            except Exception as problem:  # the executor's own, for work that fails is a result
+                found = lost(futures[future], problem)
+            yield found
     finally:
         for future in futures:
             future.cancel()

@@ -11,33 +11,8 @@ import torch
 from torch import Tensor
 
 from fathometer.contract import batch_size, known_targets, split_batch
-from fathometer.scaling import training_flops
+from fathometer.scaling import peak_flops, training_flops
 from fathometer.spec import Spec
-
-# Dense products a second by the name of the chip and the precision of the products: NVIDIA's data sheets, without sparsity.
-PEAK_FLOPS: dict[str, dict[str, float]] = {
-    "A100": {"float32": 19.5e12, "bfloat16": 312e12, "float16": 312e12},
-    "H100 PCIe": {"float32": 51e12, "bfloat16": 756e12, "float16": 756e12},
-    "H100": {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12},
-    "H200": {"float32": 67e12, "bfloat16": 989e12, "float16": 989e12},
-    "L4": {"float32": 30.3e12, "bfloat16": 121e12, "float16": 121e12},
-    "L40S": {"float32": 91.6e12, "bfloat16": 362e12, "float16": 362e12},
-    "T4": {"float32": 8.1e12, "float16": 65e12},
-    "V100": {"float32": 15.7e12, "float16": 125e12},
-}
-
-
-def peak_flops(chip: str, precision: str) -> float | None:
-    """Return the products and sums a second that a chip of that name can do at most; None where it is not known.
-
-    >>> peak_flops("NVIDIA H100 80GB HBM3", "bfloat16")
-    989000000000000.0
-    """
-    words = chip.replace("-", " ").split()
-    for name, peaks in sorted(PEAK_FLOPS.items(), key=lambda item: -len(item[0])):
-        if all(word in words for word in name.split()):
-            return peaks.get(precision)
-    return None
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """How big is it, how big should it be, and what loss does that buy?"""
 
-from fathometer.scaling.chips import CHIPS, Chip, find_chip
+from fathometer.scaling.chips import CHIPS, Chip, find_chip, peak_flops
 from fathometer.scaling.costs import (
     PETAFLOP_DAY,
     backward_flops,
@@ -47,6 +47,7 @@ __all__ = [
     "num_parameters",
     "optimum",
     "parameters_by_group",
+    "peak_flops",
     "plan",
     "run_flops",
     "training_flops",

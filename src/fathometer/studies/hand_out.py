@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from functools import partial
 
 from fathometer.errors import SpecError
 from fathometer.runs import local_pool
+from fathometer.runs.executors import as_they_come
 from fathometer.studies.question import Cell, Row
 from fathometer.studies.work import Lost, Task, in_worker
 
@@ -21,22 +23,7 @@ def hand_out(tasks: Sequence[Task], executor: Executor) -> Iterator[list[Result]
 
     Tasks that no worker has begun are called off when the caller stops listening.
     """
-    futures: dict[Future[list[Result]], Task] = {}
-    try:
-        for task in tasks:
-            try:
-                futures[executor.submit(in_worker, task)] = task
-            except RuntimeError as problem:  # a pool that is broken or shut down takes no work
-                yield _lost(task, f"the executor lost it: {type(problem).__name__}: {problem}")
-        for future in as_completed(futures):
-            try:
-                found = future.result()
-            except Exception as problem:  # the executor's own, for a cell that fails is a result
-                found = _lost(futures[future], f"the executor lost it: {type(problem).__name__}: {problem}")
-            yield found
-    finally:
-        for future in futures:
-            future.cancel()
+    return as_they_come(((task, partial(executor.submit, in_worker, task)) for task in tasks), _lost_by_executor)
 
 
 def over_lanes(tasks: Sequence[Task], workers: int) -> Iterator[list[Result]]:
@@ -90,6 +77,10 @@ def _begin(pool: ProcessPoolExecutor, task: Task) -> tuple[Future[list[Result]],
         pool.shutdown(wait=False)
         new = local_pool(1)
         return new.submit(in_worker, task), new
+
+
+def _lost_by_executor(task: Task, problem: Exception) -> list[Result]:
+    return _lost(task, f"the executor lost it: {type(problem).__name__}: {problem}")
 
 
 def _lost(task: Task, reason: str) -> list[Result]:

@@ -10,7 +10,7 @@ from typing import Any
 from fathometer import json_text, toml_text
 from fathometer.errors import RecordError, SpecError, shown, unknown_name
 from fathometer.files import write
-from fathometer.report import Page, render, save
+from fathometer.report import Page, framed, save
 from fathometer.runs.progress import OnProgress
 from fathometer.studies.catalogue import STUDIES
 from fathometer.studies.cells import Finished
@@ -79,9 +79,7 @@ class Study:
         return f"{self.question.title}: {self.reading.answer}. {self.reading.sentence} ({facts})"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        return f'<iframe srcdoc="{escape(render(self.page()), quote=True)}" style="width:100%;height:720px;border:0"></iframe>'
+        return framed(self.page())
 
 
 def study(

@@ -48,11 +48,8 @@ def _scale_last_layers(case: Case, examination: Examination, scale: float, why: 
 
 def zero_branches(case: Case, examination: Examination) -> Candidate | None:
     """Start every block as the identity, where each has a stream and a last layer of its own."""
-    points = examination.points.points
-    if not has_stream(examination.profile) or any(point.start or point.is_step for point in points):
-        return None
-    last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
-    if len(last) < len(points):
+    last = _last_layers(case, examination)
+    if last is None:
         return None
     why = "A branch whose last layer is 0 adds nothing at first, and grows only as it learns."
     arguments = {"layers": last}
@@ -64,11 +61,8 @@ def zero_branches(case: Case, examination: Examination) -> Candidate | None:
 
 def initialise_stream(case: Case, examination: Examination) -> Candidate | None:
     """Draw all weights anew and start every block as the identity, where each has a stream and a last layer of its own."""
-    points = examination.points.points
-    if not has_stream(examination.profile) or any(point.start or point.is_step for point in points):
-        return None
-    last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
-    if len(last) < len(points):
+    last = _last_layers(case, examination)
+    if last is None:
         return None
     why = "New weights of gain 1, branches that add nothing at first, and a small readout: the stream passes as it is."
     code = source((*weights.INITIALISE, weights.zero_branches))
@@ -81,6 +75,15 @@ def initialise_stream(case: Case, examination: Examination) -> Candidate | None:
 
     remedy = Remedy("initialise_stream", "New weights, branches at zero", why, 1, code, ("zhang2019", "bachlechner2021"))
     return Candidate(remedy, apply)
+
+
+def _last_layers(case: Case, examination: Examination) -> list[str] | None:
+    """Return the names of the blocks' last layers; None where there is no stream, or a block without a layer of its own."""
+    points = examination.points.points
+    if not has_stream(examination.profile) or any(point.start or point.is_step for point in points):
+        return None
+    last = [names[-1] for point in points if (names := _layers_in(case.model, point))]
+    return last if len(last) == len(points) else None
 
 
 def _layers_in(model: nn.Module, point: DepthPoint) -> list[str]:
