@@ -276,8 +276,8 @@ def command(evidence: Evidence) -> str:
     given, preset = (", optimizer=optimizer", "") if needs_optimizer else ("", " For a preset: `fathometer mend NAME`.")
     return (
         f"`fm.mend(model, batch{given})` tries them on copies from the least to the most invasive, trains those that look "
-        "healthy first, and returns the least invasive of the proved ones that come near the best, with its whole code to "
-        f"paste.{preset}"
+        "healthy first, and returns the first that learns nearly all there is, or else the least invasive of the proved ones "
+        f"that come near the best, with its whole code to paste.{preset}"
     )
 
 

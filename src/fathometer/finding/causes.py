@@ -18,7 +18,7 @@ CAUSES: dict[str, Cause] = {
         "A number is not finite",
         "The first update writes NaN into every weight.",
         "Never doubt it: it was seen. A -inf that only masks attention is not counted.",
-        ("he2015init",),
+        ("micikevicius2018",),
     ),
     "vanishing_gradient": Cause(
         "The gradient vanishes on its way back",

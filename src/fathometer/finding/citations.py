@@ -14,6 +14,7 @@ CITATIONS: dict[str, str] = {
     "alain2016": "Alain & Bengio 2016, Understanding intermediate layers using linear classifier probes.",
     "schoenholz2017": "Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep information propagation.",
     "pennington2017": "Pennington et al. 2017, Resurrecting the sigmoid in deep learning through dynamical isometry.",
+    "micikevicius2018": "Micikevicius et al. 2018, Mixed precision training.",
     "hanin2018": "Hanin & Rolnick 2018, How to start training: the effect of initialization and architecture.",
     "hayou2019": "Hayou, Doucet & Rousseau 2019, On the impact of the activation function on deep neural networks training.",
     "zhang2019": "Zhang, Dauphin & Ma 2019, Fixup initialization: residual learning without normalization.",
