@@ -273,6 +273,26 @@ def test_what_does_not_fit_is_not_proposed() -> None:
     assert "add_norm" not in names("convolutions")
 
 
+class Log(nn.Module):
+    """The logarithm of something that may be negative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log(x)
+
+
+@pytest.mark.parametrize(("last", "expected"), [(Log(), False), (nn.Identity(), True)])
+def test_a_loss_that_is_not_a_number_gives_no_number_to_paste(last: nn.Module, expected: bool) -> None:
+    """Where the outputs are NaN no readout is made smaller by NaN; where they are large one is."""
+    model = nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4), last)
+    with torch.no_grad():
+        model[2].weight.mul_(100)
+    case = case_of(model)
+    codes = [candidate.remedy.code for candidate in propose(case, examine(case))]
+
+    assert not any("nan" in code for code in codes)
+    assert any("shrink_readout" in code for code in codes) is expected
+
+
 def test_a_shared_activation_is_not_wrapped_away() -> None:
     """Where one activation module serves all layers, the residual goes around the layers alone: it stays in use."""
     model = Shared()

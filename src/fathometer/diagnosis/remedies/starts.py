@@ -85,7 +85,7 @@ def initialise_by_measurement(case: Case, examination: Examination) -> Candidate
 
 def shrink_readout(case: Case, examination: Examination) -> Candidate | None:
     loss, chance = examination.profile.facts.get("cross_entropy"), examination.profile.facts.get("chance_cross_entropy")
-    if not isinstance(loss, float) or not isinstance(chance, float) or loss < chance + 1:
+    if not isinstance(loss, float) or not isinstance(chance, float) or not loss >= chance + 1:  # NaN is not
         return None
     factor = rounded(1 / (loss - chance))
     why = "Smaller outputs start the classifier near a fair guess."
