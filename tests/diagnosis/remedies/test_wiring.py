@@ -1,9 +1,20 @@
 """Another activation, norm or path: each changes what it says, and nothing else."""
 
+from copy import deepcopy
+
+import pytest
 import torch
 from torch import Tensor, nn
 
-from fathometer.diagnosis.remedies.wiring import Residual, ScaledBranch, add_norm, add_residual, scale_branches, swap_activation
+from fathometer.diagnosis.remedies.wiring import (
+    Normed,
+    Residual,
+    ScaledBranch,
+    add_norm,
+    add_residual,
+    scale_branches,
+    swap_activation,
+)
 
 
 def stack() -> nn.Sequential:
@@ -58,6 +69,32 @@ def test_other_arguments_pass_through() -> None:
     mask = torch.full_like(X, 3.0)
     assert torch.equal(Residual(Masked(), scale=2.0)(X, mask), X + 2.0 * X * 3)
     assert torch.equal(ScaledBranch(Masked(), 0.5)(X, mask=mask), X + 0.5 * (3 * X - X))
+
+
+def test_of_a_tuple_the_first_part_is_the_signal() -> None:
+    """A block that also returns a state keeps it as it is."""
+
+    class Two(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, str]:
+            return 3 * x, "state"
+
+    for wrapped, factor in ((Residual(Two(), scale=2.0), 7.0), (ScaledBranch(Two(), 0.5), 2.0)):
+        y, state = wrapped(X)
+        torch.testing.assert_close(y, factor * X)
+        assert state == "state"
+
+
+def test_what_a_model_reads_of_a_block_it_reads_of_what_wraps_it() -> None:
+    """Attributes are those of the block or layer, also after a copy; what neither has is an error as ever."""
+    layer = nn.Linear(6, 6)
+    for wrapper in (Residual(layer), ScaledBranch(layer, 0.5), Normed(layer)):
+        copy = deepcopy(wrapper)
+        assert wrapper.in_features == 6
+        assert wrapper.weight is layer.weight
+        assert torch.equal(copy.weight, layer.weight)
+        assert copy.weight is not layer.weight
+        with pytest.raises(AttributeError, match="nothing"):
+            wrapper.nothing  # noqa: B018
 
 
 def test_a_norm_goes_in_front() -> None:

@@ -101,7 +101,9 @@ def add_norm(case: Case, examination: Examination) -> Candidate | None:
     why = "A LayerNorm in front of each linear layer sets the size of what enters it."
     arguments = {"layers": layers}
     citations = ("ba2016", "xiong2020")
-    return call_on_copy(case, "add_norm", "LayerNorm before each layer", why, 5, (wiring.add_norm,), arguments, citations)
+    return call_on_copy(
+        case, "add_norm", "LayerNorm before each layer", why, 5, (wiring.Normed, wiring.add_norm), arguments, citations
+    )
 
 
 def add_residual(case: Case, examination: Examination) -> Candidate | None:

@@ -15,16 +15,18 @@ def swap_activation(model: nn.Module, old: type[nn.Module], new: type[nn.Module]
 
 
 class Residual(nn.Module):
-    """x + scale * f(x) around any module that keeps the shape; where it does not, f(x) alone."""
+    """x + scale * f(x) around any module that keeps the shape; where it does not, f(x) alone. Of a tuple: its first part."""
 
     def __init__(self, *layers: nn.Module, scale: float = 1.0) -> None:
         super().__init__()
         self.branch = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
         self.scale = scale
 
-    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
-        change = self.branch(x, *rest, **named)
-        return x + self.scale * change if change.shape == x.shape else change
+    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> Any:
+        result = self.branch(x, *rest, **named)
+        change = result[0] if isinstance(result, tuple) else result
+        y = x + self.scale * change if change.shape == x.shape else change
+        return (y, *result[1:]) if isinstance(result, tuple) else y
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -44,15 +46,17 @@ def add_residual(model: nn.Module, blocks: Sequence[Sequence[str]], scale: float
 
 
 class ScaledBranch(nn.Module):
-    """x + scale * (block(x) - x): a residual block whose branch is made weaker."""
+    """x + scale * (block(x) - x): a residual block whose branch is made weaker. Of a tuple: its first part."""
 
     def __init__(self, block: nn.Module, scale: float) -> None:
         super().__init__()
         self.block, self.scale = block, scale
 
-    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
-        y = self.block(x, *rest, **named)
-        return x + self.scale * (y - x) if y.shape == x.shape else y
+    def forward(self, x: torch.Tensor, *rest: object, **named: object) -> Any:
+        result = self.block(x, *rest, **named)
+        y = result[0] if isinstance(result, tuple) else result
+        y = x + self.scale * (y - x) if y.shape == x.shape else y
+        return (y, *result[1:]) if isinstance(result, tuple) else y
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -68,13 +72,28 @@ def scale_branches(model: nn.Module, blocks: Sequence[str], scale: float) -> nn.
     return model
 
 
+class Normed(nn.Module):
+    """A linear layer behind a LayerNorm."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        weight = next(layer.parameters())  # (outputs, inputs)
+        self.norm, self.layer = nn.LayerNorm(weight.shape[1], device=weight.device, dtype=weight.dtype), layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.norm(x))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:  # what a model reads of its layer
+            return getattr(super().__getattr__("layer"), name)
+
+
 def add_norm(model: nn.Module, layers: Sequence[str]) -> nn.Module:
     """Put a LayerNorm in front of each named linear layer."""
     for name in layers:
-        layer = model.get_submodule(name)
-        weight = next(layer.parameters())  # (outputs, inputs)
-        norm = nn.LayerNorm(weight.shape[1], device=weight.device, dtype=weight.dtype)
-        model.set_submodule(name, nn.Sequential(norm, layer))
+        model.set_submodule(name, Normed(model.get_submodule(name)))
     return model
 
 
