@@ -1,5 +1,6 @@
 """What every test has: one thread, and a seed that is shown on failure."""
 
+import gc
 import os
 from zlib import crc32
 
@@ -10,6 +11,12 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # two threads can be many times slower than one for small networks
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what all tests share, torch and the tests themselves: a look at it takes a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ KEPT = Path(__file__).parents[1] / "results" / "zoo_mend.jsonl"
 def zoo_mend() -> list[Row]:
     """Return one row for each sick network of the sample and each way to treat it, and print the rates of both parts.
 
-    What is not yet known is measured first, about three quarters of an hour of one core for all; `KEPT` holds every row as
+    What is not yet known is measured first, about forty minutes of one core for all; `KEPT` holds every row as
     it comes, so that a run that was stopped goes on. Every run over the scored part is noted in the diary with its date.
     """
     rows = [row for part in PARTS for row in run(part, say=lambda line: print(line, flush=True))]

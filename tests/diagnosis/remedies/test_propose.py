@@ -373,10 +373,10 @@ def test_a_branch_that_ends_in_relu_is_weaker(block: Callable[[], nn.Module], sc
 
 
 def test_a_residual_around_a_perceptron_with_relu_keeps_its_samples_apart() -> None:
-    """Eighty layers with ReLU inside their blocks: healthy with the residual, where 1/√depth makes all samples alike."""
-    case = preflight_case(Mlp(depth=80), None)
+    """Sixty layers with ReLU inside their blocks: healthy with the residual, where 1/√depth makes all samples alike."""
+    case = preflight_case(Mlp(depth=60), None)
     remedy = next(c for c in propose(case, examine(case)) if c.remedy.name == "add_residual")
 
     assert preflight(remedy.apply(case, 0), case.batch).verdict == "healthy"
-    strong = initialise(add_residual(deepcopy(case.model), [[f"blocks.{i}"] for i in range(80)], 80**-0.5), gain=2**0.5)
+    strong = initialise(add_residual(deepcopy(case.model), [[f"blocks.{i}"] for i in range(60)], 60**-0.5), gain=2**0.5)
     assert "rank_collapse" in {finding.cause for finding in preflight(strong, case.batch).findings}
