@@ -136,7 +136,8 @@ def _drifts(modules: Sequence[nn.Module], activation: str) -> bool:
     parts = [part for part in parts if type(part) is not nn.Identity]
     if any("Norm" in type(part).__name__ for part in parts):
         return False
-    calls = len(parts) == 1 and parts[0] is not modules[0] and activation in {kind.__name__.lower() for kind in DRIFTING}
+    drifting = {kind.__name__.lower() for kind in DRIFTING}
+    calls = len(parts) == 1 and parts[0] is not modules[0] and activation.replace("_", "") in drifting
     return calls or any(type(part) in DRIFTING for part in parts[-1:])
 
 
