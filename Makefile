@@ -16,12 +16,12 @@ test: $(READY)          ## lint, types, floors, and every fast test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-all: test test-all-only   ## then what is slow, and the browser
 
 test-all-only: $(READY)
-	$(BIN)/pytest -n 2 -m "slow or browser"
+	$(BIN)/pytest -n 2 --dist worksteal -m "slow or browser"
 
 docs: $(READY)          ## the documentation as a site that opens offline; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
