@@ -1,4 +1,4 @@
-"""Thirty tanh layers with weights two and a half times too large, and with orthogonal matrices."""
+"""Thirty tanh layers with weights 2.5 times too large, and with orthogonal matrices."""
 
 import fathometer as fm
 
