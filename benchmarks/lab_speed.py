@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 STARTS, TRIES = 5, 5
 START_LIMIT, REDRAW_LIMIT = 2000, 60  # milliseconds; above 60 a figure no longer moves with the hand
+IDLE_LIMIT, IDLE_SECONDS = 30, 3  # milliseconds of so many seconds: a hundredth of a core
 SERVE = [sys.executable, "-m", "fathometer", "lab", "--port", "0"]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 WIDTH = """place => {
@@ -45,6 +46,7 @@ def lab_speed() -> list[dict[str, Any]]:
     return [
         _row("from the command to the first answered page", [wall for wall, _ in starts], START_LIMIT),
         _row("the same, processor time of the server", [work for _, work in starts], START_LIMIT),
+        _row("processor time of the server in three idle seconds", [_idle() for _ in range(STARTS)], IDLE_LIMIT),
         _row("from a turn of the slider to the redrawn figure, 200 layers", _redraws(), REDRAW_LIMIT),
     ]
 
@@ -71,9 +73,21 @@ def _start() -> tuple[float, float]:
     begin = perf_counter()
     with _lab() as (address, process):
         httpx.get(address, timeout=30).raise_for_status()
-        wall = perf_counter() - begin
-        ticks = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return 1000 * wall, 1000 * (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+        return 1000 * (perf_counter() - begin), _work(process)
+
+
+def _idle() -> float:
+    with _lab() as (address, process):
+        httpx.get(address, timeout=30).raise_for_status()
+        before = _work(process)
+        sleep(IDLE_SECONDS)
+        return _work(process) - before
+
+
+def _work(process: subprocess.Popen[str]) -> float:
+    """Return the milliseconds of processor time that a process has taken."""
+    ticks = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return 1000 * (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _redraws() -> list[float]:

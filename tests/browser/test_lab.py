@@ -1,12 +1,10 @@
 """The lab in Chromium: turned, broken, mended, watched; by pointer and by keys."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +15,7 @@ pytestmark = pytest.mark.browser
 SERVE = [sys.executable, "-m", "fathometer", "lab", "--port"]
 THEORY = """() => ['sizes', 'cosines'].map(one => document.querySelector(`.${one} .marks`).innerHTML
   + document.querySelector(`.${one} .axes`).textContent).join()"""
+LINES = "() => [...document.querySelectorAll('.sizes .line, .cosines .line')].map(one => one.getAttribute('d')).join()"
 SETTLED = "() => document.documentElement.dataset.ready === 'yes'"
 SET = """([id, value]) => {
   const one = document.getElementById(id);
@@ -203,6 +202,7 @@ def test_controls_of_training_reach_the_run_and_the_rest_is_rested(open_lab):
 def test_theory_is_redrawn_while_the_slider_moves(open_lab):
     """Twenty quick turns are drawn while they come, and end at the figure that one turn to the last place draws."""
     tab, quiet = open_lab(), open_lab()
+    before = quiet.evaluate(LINES)
     drawn = tab.evaluate(
         """async () => {
           const depth = document.querySelector('#depth'), { redraws } = window.fathometer;
@@ -216,12 +216,13 @@ def test_theory_is_redrawn_while_the_slider_moves(open_lab):
         }"""
     )
     turn(quiet, depth="784")
-    tab.wait_for_timeout(750)
-    last = f"() => ({THEORY})() === {json.dumps(quiet.evaluate(THEORY))}"
+    end = time.monotonic() + 60
+    while (lines := quiet.evaluate(LINES)) == before or tab.evaluate(LINES) != lines:
+        assert time.monotonic() < end, "the two pages show other figures"
+        tab.wait_for_timeout(100)
 
     assert drawn >= 2
-    assert tab.locator("#depth-number").inner_text() == quiet.locator("#depth-number").inner_text()
-    until(tab, last)
+    assert tab.locator("#depth-number").inner_text() == quiet.locator("#depth-number").inner_text() != "50"
 
 
 def test_keys_alone_do_everything(open_lab):
@@ -401,24 +402,23 @@ def test_lessons_turn(open_lab):
     assert tab.complaints == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processor time is read from /proc")
-def test_an_idle_page_rests(open_lab, server):
-    """A page that nobody touches takes next to no processor time, and neither does the lab."""
+def test_an_idle_page_rests(open_lab):
+    """A page that nobody touches asks for nothing, nor draws anything anew for three seconds; one that is touched does."""
     tab = open_lab()
     tab.wait_for_timeout(1500)
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable")
 
-    def busy():
+    def done():
         metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-        ticks = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return metrics["TaskDuration"], (int(ticks[11]) + int(ticks[12])) / 100
+        return metrics["LayoutCount"], metrics["RecalcStyleCount"], len(tab.requests)
 
-    page, lab = busy()
-    count = len(tab.requests)
-    tab.wait_for_timeout(3000)
-    page_after, lab_after = busy()
-
-    assert page_after - page < 0.05
-    assert lab_after - lab <= 0.03
-    assert len(tab.requests) == count
+    for _ in range(5):  # on a busy machine the page may still be at its start
+        before = done()
+        tab.wait_for_timeout(3000)
+        if done() == before:
+            break
+    assert done() == before
+    turn(tab, depth="700")
+    until(tab, "() => document.querySelector('#depth-number').textContent !== '50'")
+    assert all(after > earlier for after, earlier in zip(done(), before, strict=True))
